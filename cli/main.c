@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* millwright, the operator's hand: finds the verb and hands over. */
+#include "cli/verbs.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+struct verb {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+};
+
+static const struct verb VERBS[] = {
+#ifdef MW_VERB_check
+    { "check", verb_check, "check a configuration file; report every error" },
+#endif
+#ifdef MW_VERB_infer
+    { "infer", verb_infer, "run raw int8 rows through a .tflite model" },
+#endif
+#ifdef MW_VERB_model
+    { "model", verb_model, "show what a model file holds" },
+#endif
+#ifdef MW_VERB_replay
+    { "replay", verb_replay, "judge a recorded CSV with a model" },
+#endif
+#ifdef MW_VERB_simulate
+    { "simulate", verb_simulate, "serve a simulated machine hall over Modbus" },
+#endif
+#ifdef MW_VERB_train
+    { "train", verb_train, "fit a model to a recorded CSV" },
+#endif
+};
+#define N_VERBS (sizeof VERBS / sizeof VERBS[0])
+
+static void usage(FILE *to)
+{
+    fputs("usage: millwright VERB [ARGUMENTS]\n\nVerbs:\n", to);
+    for (size_t i = 0; i < N_VERBS; i++)
+        fprintf(to, "  %-10s %s\n", VERBS[i].name, VERBS[i].summary);
+    fputs("\n'millwright VERB --help' says more. 'millwright --version' names the release.\n", to);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        usage(stderr);
+        return EX_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        usage(stdout);
+        return EX_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("millwright " MW_VERSION);
+        return EX_OK;
+    }
+    for (size_t i = 0; i < N_VERBS; i++)
+        if (strcmp(argv[1], VERBS[i].name) == 0)
+            return VERBS[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "millwright: no verb '%s'\n\n", argv[1]);
+    usage(stderr);
+    return EX_USAGE;
+}

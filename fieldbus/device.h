@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Settings of buses, devices and points. config/ fills them in from YAML; zero means "not given".
+ * The settle functions fill in defaults, cascading bus to device to point, and check every range.
+ */
+#ifndef MW_FIELDBUS_DEVICE_H
+#define MW_FIELDBUS_DEVICE_H
+
+#include "base/alert.h"
+#include "base/complaint.h"
+#include "base/sample.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define POINT_MAX_SENTINELS 8
+
+enum bus_kind { BUS_NONE = 0, BUS_RTU, BUS_TCP };
+
+struct bus_config {
+    char name[MW_NAME_MAX + 1];
+    enum bus_kind kind;
+    /* RTU */
+    char device[256];     /* any tty; a stable name such as /dev/serial/by-id/... */
+    uint32_t baud;        /* default 19200 */
+    char parity;          /* 'N', 'E', 'O'; default 'E' (Modbus over Serial Line V1.02, 2.5.1) */
+    uint8_t data_bits;    /* 7 or 8; default 8 */
+    uint8_t stop_bits;    /* 1 or 2; default 1 with parity, 2 without */
+    int64_t frame_gap_us; /* silence between frames; default 3.5 characters, 1750 above 19200 */
+    /* TCP */
+    char host[256];
+    uint16_t port;              /* default 502 */
+    int64_t connect_timeout_us; /* default 3 s */
+    /* both; defaults for its devices */
+    int64_t timeout_us; /* of one exchange; default 300 ms */
+    int64_t
+        turnaround_us; /* longest lateness of a reply; the line is drained this long; default 2 s */
+    uint32_t retries;  /* default 1; UINT32_MAX: not given */
+};
+
+enum register_kind {
+    REGISTER_NONE = 0,
+    REGISTER_HOLDING,
+    REGISTER_INPUT,
+    REGISTER_COIL,
+    REGISTER_DISCRETE
+};
+
+enum value_type {
+    VALUE_NONE = 0,
+    VALUE_BIT,
+    VALUE_INT16,
+    VALUE_UINT16,
+    VALUE_INT32,
+    VALUE_UINT32,
+    VALUE_INT64,
+    VALUE_UINT64,
+    VALUE_FLOAT32,
+    VALUE_FLOAT64,
+};
+
+/* Order of the bytes of a 32-bit value ABCD on the wire; 64-bit values alike, word by word. */
+enum word_order { ORDER_NONE = 0, ORDER_ABCD, ORDER_CDAB, ORDER_BADC, ORDER_DCBA };
+
+struct point_config {
+    char name[MW_NAME_MAX + 1];
+    enum register_kind kind; /* default holding */
+    uint16_t address;        /* zero-based protocol address */
+    enum value_type type;    /* default int16; bit for coils and discrete inputs */
+    enum word_order order;   /* default ABCD */
+    int8_t bit;              /* 0 .. 15: this bit of a 16-bit register; -1: the whole */
+    double scale, offset;    /* value = raw * scale + offset; scale default 1 */
+    char unit[MW_UNIT_MAX + 1];
+    uint64_t sentinels[POINT_MAX_SENTINELS]; /* raw values that mean "no value", as unsigned bits */
+    uint8_t n_sentinels;
+    bool has_range;
+    double range_min, range_max; /* plausible values, in the unit; outside: quality INVALID */
+    int64_t period_us; /* set by config/ to the shortest period of the machines using it */
+};
+
+struct device_config {
+    char name[MW_NAME_MAX + 1];
+    uint32_t bus;                      /* index */
+    uint8_t unit;                      /* 1 .. 247; TCP also 0 and 255 */
+    uint16_t max_registers;            /* in one request; default 125 (bits: 2000) */
+    uint16_t max_gap;                  /* unused registers read across; default 8 */
+    int64_t timeout_us, turnaround_us; /* 0: the bus's */
+    int64_t pause_us;                  /* silence the device wants before each request; default 0 */
+    uint32_t retries;                  /* UINT32_MAX: the bus's */
+    uint32_t first_point, n_points;    /* its points in the configuration's point list */
+};
+
+/* Fill in defaults, then check; every broken rule is reported. MW_OK or MW_ERR_INVALID. Values in
+ * complaints are numbers as given; config/ finds the place by the setting's key. */
+int bus_settle(struct bus_config *bus, const struct mw_complaints *to);
+int device_settle(struct device_config *device, const struct bus_config *bus,
+                  const struct mw_complaints *to);
+int point_settle(struct point_config *point, const struct mw_complaints *to);
+
+/* Registers (or bits) a value of this type takes: 1, 2 or 4. */
+uint16_t value_registers(enum value_type type);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Port: what the poller needs of a wire. Non-blocking: an exchange is begun, then asked for until
+ * it is over; meanwhile the caller may wait for the descriptor. At most one exchange is
+ * outstanding. Implemented by modbus_line.c and, in tests, by a fake on virtual time. */
+#ifndef MW_FIELDBUS_LINE_H
+#define MW_FIELDBUS_LINE_H
+
+#include "fieldbus/device.h"
+
+#include <stdint.h>
+
+#define LINE_MAX_REGISTERS 125
+#define LINE_MAX_BITS      2000
+
+struct line_request {
+    uint8_t unit;
+    enum register_kind kind;
+    uint16_t address, count; /* registers, or bits */
+};
+
+struct line_reply {
+    uint16_t registers[LINE_MAX_BITS]; /* bits as 0 or 1 each */
+    uint8_t exception;                 /* Modbus exception code, with MW_ERR_REFUSED */
+};
+
+struct line {
+    void *ctx;
+    /* Opens, or goes on opening (TCP connects without blocking): MW_OK once open, MW_ERR_AGAIN
+     * while under way, else why not. */
+    int (*open)(void *ctx, int64_t now_us);
+    /* Begins an exchange on an open line. */
+    int (*send)(void *ctx, const struct line_request *request, int64_t now_us);
+    /* MW_OK and the reply; MW_ERR_AGAIN while it is incomplete; MW_ERR_REFUSED with the exception;
+     * MW_ERR_CHECKSUM, MW_ERR_MISMATCH, MW_ERR_FORMAT, MW_ERR_GONE, MW_ERR_IO. Every byte of the
+     * answer is checked: unit, function, byte count, length; TCP: transaction, protocol, length. */
+    int (*receive)(void *ctx, int64_t now_us, struct line_reply *ret_reply);
+    /* Throws away what came in unasked; returns how many bytes, or an error. */
+    int (*drain)(void *ctx);
+    /* Descriptor and poll(2) events, or -1 while closed. */
+    int (*descriptor)(void *ctx, short *ret_events);
+    void (*close)(void *ctx);
+    void (*destroy)(void *ctx);
+};
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Polls the devices of one bus: plan, line, decode and health put together. One poller is one RTU
+ * line or one TCP connection; it never blocks longer than the line's own I/O call. The daemon runs
+ * RTU pollers in a thread each and spreads TCP pollers over at most 8 threads. */
+#ifndef MW_FIELDBUS_POLLER_H
+#define MW_FIELDBUS_POLLER_H
+
+#include "fieldbus/device.h"
+#include "fieldbus/line.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum device_health { DEVICE_UNKNOWN = 0, DEVICE_ONLINE, DEVICE_RETRYING, DEVICE_OFFLINE };
+
+/* What happened to a device or the bus that people should hear of; one per change of state. */
+struct poller_event {
+    uint32_t device; /* index into the configuration's devices; UINT32_MAX: the whole bus */
+    uint8_t health;  /* enum device_health */
+    int result;      /* enum mw_result: why, for RETRYING and OFFLINE */
+    int64_t at_us;   /* UTC */
+};
+
+/* Counted since start, per bus and per device; handed out by copy. */
+struct poller_stats {
+    uint64_t n_requests, n_replies, n_timeouts, n_exceptions, n_crc, n_mismatched, n_refused_stale,
+        n_io_errors, n_reopens, n_slots_run, n_slots_missed, n_samples_good, n_samples_other,
+        n_bytes_read;
+};
+
+/* Where samples and events go; called from within poller_step. utc_offset_us is added to the
+ * monotonic time of an exchange to give its UTC. */
+struct poller_sink {
+    void (*sample)(void *ctx, const struct mw_sample *sample);
+    void (*event)(void *ctx, const struct poller_event *event);
+    void *ctx;
+};
+
+struct poller;
+
+/* devices: those of this bus, with their indexes in the configuration; points: the whole list.
+ * epoch_us: monotonic instant of slot 0 of every grid, the same for all pollers of a gateway.
+ * Borrows the settings; owns the line from now on (closes it in poller_destroy).
+ * MW_ERR_NO_MEMORY. */
+int poller_create(struct poller **ret_poller, const struct bus_config *bus,
+                  const struct device_config *devices, const uint32_t *device_indexes,
+                  size_t n_devices, const struct point_config *points, struct line *line,
+                  int64_t epoch_us);
+void poller_destroy(struct poller *poller);
+
+/* Does what is due at now_us and returns for how many microseconds nothing more is, unless the
+ * descriptor becomes ready first. */
+int64_t poller_step(struct poller *poller, int64_t now_us, int64_t utc_offset_us,
+                    const struct poller_sink *sink);
+
+/* Descriptor and poll(2) events to wait for, or -1. */
+int poller_descriptor(const struct poller *poller, short *ret_events);
+
+struct poller_stats poller_bus_stats(const struct poller *poller);
+/* device: index into the configuration's devices. */
+struct poller_stats poller_device_stats(const struct poller *poller, uint32_t device);
+enum device_health poller_device_health(const struct poller *poller, uint32_t device);
+
+#endif

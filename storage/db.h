@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The database: SQLite in WAL mode behind exactly one connection in one thread (3.40 has a
+ * corruption race with two). Everything here is called from the store thread only.
+ *
+ * A group of changes is one transaction: db_begin, changes, db_commit. After MW_OK from db_commit
+ * the group survives a power cut, if the storage honours flush. */
+#ifndef MW_STORAGE_DB_H
+#define MW_STORAGE_DB_H
+
+#include "base/complaint.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct store_config {
+    char path[256];       /* default /var/lib/millwright/millwright.db */
+    int64_t max_bytes;    /* of the database file; default 256 MiB, 4 MiB .. 64 GiB */
+    int64_t outbox_bytes; /* of waiting alerts; default a quarter of max_bytes, at most 64 MiB */
+    int64_t history_us;   /* oldest history kept; default 90 days; the size limit comes first */
+    int64_t block_us;     /* one history block per machine at least this often; default 60 s */
+};
+
+int store_settle(struct store_config *store, const struct mw_complaints *to);
+
+/* What opening found. */
+struct db_report {
+    int32_t migrated_from, migrated_to; /* schema versions; equal: nothing to do */
+    char quarantined[300];              /* where a corrupt database was moved to, or empty */
+};
+
+struct db_stats {
+    uint64_t n_commits, n_errors, n_history_frames, n_history_blocks, n_pruned_blocks;
+    uint64_t outbox_waiting, outbox_dropped, outbox_bytes; /* dropped: overflow, since ever */
+    int64_t file_bytes;
+};
+
+struct db;
+
+/* Opens or creates, migrates, checks integrity. A corrupt file is moved aside to
+ * PATH.corrupt-<UTC seconds> and a new one begun. MW_ERR_IO, MW_ERR_NO_SPACE,
+ * MW_ERR_UNSUPPORTED (a newer program wrote it). at_us: UTC. */
+int db_open(struct db **ret_db, const struct store_config *config, int64_t at_us,
+            struct db_report *ret_report);
+void db_close(struct db *db);
+
+int db_begin(struct db *db);
+int db_commit(struct db *db); /* on failure everything since db_begin is rolled back */
+void db_rollback(struct db *db);
+
+/* The machine's number in the database; created at first use. */
+int db_machine(struct db *db, const char *name, uint32_t *ret_machine);
+
+/* Small named values with a life longer than the process (detector states, alarm states,
+ * counters): kind and name are keys. state_get: MW_ERR_NOT_FOUND, MW_ERR_NO_SPACE where cap is
+ * too small. */
+int state_put(struct db *db, const char *kind, const char *name, const void *bytes, size_t n);
+int state_get(struct db *db, const char *kind, const char *name, void *ret_bytes, size_t cap,
+              size_t *ret_n);
+
+/* Removes what retention and the size limit say must go; call now and then, inside a
+ * transaction. */
+int db_prune(struct db *db, int64_t at_us);
+
+struct db_stats db_stats(const struct db *db);
+
+/* The last SQLite error in words, for the journal. */
+const char *db_error(const struct db *db);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Frames and scores of each machine, kept in packed blocks (never a row per sample), and the
+ * alarms' changes as rows. */
+#ifndef MW_STORAGE_HISTORY_H
+#define MW_STORAGE_HISTORY_H
+
+#include "base/alert.h"
+#include "base/sample.h"
+#include "storage/db.h"
+
+#define HISTORY_BLOCK_FRAMES 512 /* most frames in one block */
+
+/* Gathers frames of one machine until a block is due; memory is bounded by one block. */
+struct history_writer;
+
+/* channels: names in the frames' order; stored with each block so that a later change of the
+ * configuration does not mix them up. */
+int history_writer_create(struct history_writer **ret_writer, uint32_t machine,
+                          const char *const *channels, uint32_t n_channels, int64_t block_us);
+void history_writer_destroy(struct history_writer *writer);
+
+/* Adds one frame and its score (negative: not judged). Returns 1 where a block became due: call
+ * history_write then, inside a transaction. Frames beyond a full unwritten block push out the
+ * oldest and are counted. */
+int history_add(struct history_writer *writer, const struct mw_frame *frame, float score);
+int history_write(struct history_writer *writer, struct db *db);
+/* Whether frames wait that history_write would store. */
+int history_pending(const struct history_writer *writer);
+
+/* Reads back in the order of time, [from_us, to_us). Frames come with the channels of the given
+ * names; one that a block does not know is invalid there. While it is open, at most one statement
+ * of it is active. */
+struct history_reader;
+int history_reader_open(struct history_reader **ret_reader, struct db *db, uint32_t machine,
+                        const char *const *channels, uint32_t n_channels, int64_t from_us,
+                        int64_t to_us);
+int history_reader_next(struct history_reader *reader, struct mw_frame *ret_frame,
+                        float *ret_score); /* MW_ERR_NOT_FOUND at the end; ret_score may be NULL */
+void history_reader_close(struct history_reader *reader);
+
+/* Frames stored for a machine since from_us. */
+int history_count(struct db *db, uint32_t machine, int64_t from_us, uint64_t *ret_n);
+
+/* One alarm change as a row, beside the outbox message of the same transaction. */
+int history_alert(struct db *db, const struct mw_alert *alert);
+
+/* The newest alerts first, at most cap. subject NULL: all. */
+int history_alerts(struct db *db, const char *subject, struct mw_alert *ret_alerts, size_t cap,
+                   size_t *ret_n);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages that must reach the broker: kept until acknowledged. The alarm's row and its message
+ * are one transaction. A message leaves in the group commit after its acknowledgement, or by the
+ * counted overflow: when the byte limit is reached the lowest severity goes first, oldest first,
+ * and the loss is counted for ever. */
+#ifndef MW_STORAGE_OUTBOX_H
+#define MW_STORAGE_OUTBOX_H
+
+#include "storage/db.h"
+
+#define OUTBOX_MESSAGE_MAX 2048
+
+struct outbox_message {
+    uint64_t seq;  /* id; never reused for other content */
+    int64_t at_us; /* UTC */
+    uint8_t severity;
+    uint16_t n_bytes;
+    uint8_t bytes[OUTBOX_MESSAGE_MAX]; /* opaque here: an encoded alert */
+};
+
+/* The number the next push will get; it goes into the message itself. Not lower after a restart,
+ * and never one that was pushed before, also when everything was acknowledged. */
+uint64_t outbox_next_seq(const struct db *db);
+
+/* Inside a transaction. The message's seq must be outbox_next_seq(). */
+int outbox_push(struct db *db, const struct outbox_message *message);
+
+/* Up to cap messages with seq > after, lowest first. */
+int outbox_peek(struct db *db, uint64_t after, struct outbox_message *ret_messages, size_t cap,
+                size_t *ret_n);
+
+/* Inside a transaction: the broker has it. Unknown numbers are no error. */
+int outbox_acknowledged(struct db *db, uint64_t seq);
+
+/* Inside a transaction: the broker will never take it (refused three times); moved to the bounded
+ * dead letters, counted. */
+int outbox_dead_letter(struct db *db, uint64_t seq, uint8_t reason);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The port to a broker: what the link thread needs of a client library. One adapter implements it
+ * on Eclipse Paho C; tests implement it as a fake. All calls come from one thread; the library's
+ * own threads only push events. */
+#ifndef MW_UPLINK_BROKER_H
+#define MW_UPLINK_BROKER_H
+
+#include "base/complaint.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum mqtt_version { MQTT_VERSION_DEFAULT = 0, MQTT_VERSION_311 = 4, MQTT_VERSION_5 = 5 };
+
+struct mqtt_config {
+    char uri[256]; /* mqtt://host:port or mqtts://host:port; empty: no broker, nothing leaves */
+    char client_id[65];        /* default millwright-<gateway> */
+    enum mqtt_version version; /* default 5 */
+    int64_t keepalive_us;      /* default 10 s; 1 s .. 18 h */
+    int64_t heartbeat_us;      /* of the retained states; default 15 min, 0 given as -1: never */
+    char username[128];
+    char password_file[256]; /* mode 0600 or a systemd credential; never inline */
+    char ca_file[256], cert_file[256], key_file[256]; /* TLS; ca_file required with mqtts */
+    char topic_prefix[128];                           /* default millwright/v1 */
+};
+
+int mqtt_settle(struct mqtt_config *mqtt, const char *gateway, const struct mw_complaints *to);
+
+struct broker_message {
+    const char *topic;
+    const char *payload; /* JSON */
+    size_t n_bytes;
+    bool retained;
+    uint32_t expiry_s; /* MQTT 5 message expiry; 0: none */
+    uint64_t token;    /* comes back with the event; 0: no event wanted */
+};
+
+enum broker_event_kind {
+    BROKER_UP = 1,    /* connected; receive_maximum, keepalive_s as the broker says */
+    BROKER_REFUSED,   /* the connection attempt failed; reason */
+    BROKER_LOST,      /* the connection ended */
+    BROKER_DELIVERED, /* token: acknowledged with a reason below 0x80 */
+    BROKER_FAILED,    /* token: refused (reason >= 0x80) or given up (reason 0) */
+};
+
+struct broker_event {
+    enum broker_event_kind kind;
+    uint32_t epoch; /* of the connection it belongs to; counts connect calls */
+    uint64_t token;
+    uint8_t reason; /* MQTT 5 reason code; 0x10: no matching subscribers */
+    uint16_t receive_maximum;
+    char text[96];
+};
+
+struct broker {
+    void *ctx;
+    /* Starts connecting with clean start; the outcome comes as an event. The Will is retained. */
+    int (*connect)(void *ctx, const char *will_topic, const char *will_payload);
+    /* Hands one QoS 1 message over. MW_ERR_AGAIN where the library's own queue is in use. */
+    int (*publish)(void *ctx, const struct broker_message *message);
+    void (*disconnect)(void *ctx);
+    /* The oldest event; false where there is none. */
+    bool (*next_event)(void *ctx, struct broker_event *ret_event);
+    /* Becomes readable when an event waits; next_event drains it. */
+    int (*descriptor)(void *ctx);
+    void (*destroy)(void *ctx);
+};
+
+/* The MQTT 5 reason in words: "not authorized"; 3.1.1 codes alike. */
+const char *broker_reason_text(uint8_t reason);
+
+#endif
