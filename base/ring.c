@@ -34,14 +34,22 @@ bool mw_ring_push(struct mw_ring *ring, const void *item)
     return false;
 }
 
-bool mw_ring_pop(struct mw_ring *ring, void *ret_item)
+bool mw_ring_peek(struct mw_ring *ring, uint32_t index, void *ret_item)
 {
     uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
     uint32_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
-    if (head == tail)
+    if (head - tail <= index)
         return false;
-    memcpy(ret_item, ring->items + (tail & (ring->capacity - 1)) * ring->item_bytes,
+    memcpy(ret_item, ring->items + ((tail + index) & (ring->capacity - 1)) * ring->item_bytes,
            ring->item_bytes);
+    return true;
+}
+
+bool mw_ring_pop(struct mw_ring *ring, void *ret_item)
+{
+    if (!mw_ring_peek(ring, 0, ret_item))
+        return false;
+    uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
     atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
     return true;
 }

@@ -29,6 +29,10 @@ bool mw_ring_offer(struct mw_ring *ring, const void *item);
 /* Consumer only. Copies the oldest item out; false where the ring is empty. */
 bool mw_ring_pop(struct mw_ring *ring, void *ret_item);
 
+/* Consumer only. Copies out the item at index places behind the oldest, without taking it; false
+ * where fewer items wait. Pop takes it once it is dealt with. */
+bool mw_ring_peek(struct mw_ring *ring, uint32_t index, void *ret_item);
+
 /* Either side: items waiting; exact for the caller's own side. */
 uint32_t mw_ring_count(struct mw_ring *ring);
 

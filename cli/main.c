@@ -13,9 +13,13 @@ struct verb {
 };
 
 static const struct verb VERBS[] = {
+    { "ack", verb_ack, "acknowledge the alarms of a machine or device" },
 #ifdef MW_VERB_check
     { "check", verb_check, "check a configuration file; report every error" },
 #endif
+    { "learn", verb_learn, "commission a machine from the daemon's history" },
+    { "repaired", verb_repaired, "accept a machine's present level" },
+    { "status", verb_status, "show what the running daemon knows" },
 #ifdef MW_VERB_infer
     { "infer", verb_infer, "run raw int8 rows through a .tflite model" },
 #endif

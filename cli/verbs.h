@@ -6,11 +6,15 @@
 #ifndef MW_CLI_VERBS_H
 #define MW_CLI_VERBS_H
 
+int verb_ack(int argc, char **argv);
 int verb_check(int argc, char **argv);
 int verb_infer(int argc, char **argv);
+int verb_learn(int argc, char **argv);
 int verb_model(int argc, char **argv);
+int verb_repaired(int argc, char **argv);
 int verb_replay(int argc, char **argv);
 int verb_simulate(int argc, char **argv);
+int verb_status(int argc, char **argv);
 int verb_train(int argc, char **argv);
 
 #endif

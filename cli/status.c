@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* millwright status: what the running daemon knows of itself. */
+#include "cli/client.h"
+#include "cli/verbs.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static const char USAGE[] =
+    "usage: millwright status [MACHINE] [--json] [--watch] [--socket PATH]\n"
+    "\n"
+    "What the running daemon knows: broker, store, devices, machines and their alarms.\n"
+    "  --json         the daemon's whole answer as one JSON object\n"
+    "  --watch        again every second until interrupted\n"
+    "  --socket PATH  the daemon's control socket (default " CLIENT_SOCKET ")\n";
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+static long long number_of(const json_t *object, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(object, key));
+}
+
+static void print_head(const json_t *root)
+{
+    const json_t *broker = json_object_get(root, "broker");
+    const json_t *store = json_object_get(root, "store");
+    printf("%s/%s  millwright %s  up %lld s  clock %s\n", text_of(root, "site"),
+           text_of(root, "gateway"), text_of(root, "version"), number_of(root, "uptime_s"),
+           json_is_true(json_object_get(root, "clock_synced")) ? "synchronised"
+                                                               : "not synchronised");
+    printf("polls %lld   windows judged %lld   read %lld bytes   published %lld bytes\n",
+           number_of(root, "polls"), number_of(root, "windows"), number_of(root, "bytes_polled"),
+           number_of(broker, "bytes_published"));
+    printf("broker %s   delivered %lld   waiting %lld   dropped %lld   store %s\n",
+           text_of(broker, "state"), number_of(broker, "delivered"),
+           number_of(store, "outbox_waiting"), number_of(store, "outbox_dropped"),
+           json_is_true(json_object_get(store, "well")) ? "well" : text_of(store, "text"));
+}
+
+static void print_devices(const json_t *devices)
+{
+    size_t i;
+    json_t *d;
+    printf("\n%-24s %-12s %4s %-9s %10s %10s\n", "DEVICE", "BUS", "UNIT", "HEALTH", "REPLIES",
+           "ERRORS");
+    json_array_foreach(devices, i, d)
+        printf("%-24s %-12s %4lld %-9s %10lld %10lld\n", text_of(d, "name"), text_of(d, "bus"),
+               number_of(d, "unit"), text_of(d, "health"), number_of(d, "replies"),
+               number_of(d, "timeouts") + number_of(d, "crc") + number_of(d, "mismatched") +
+                   number_of(d, "exceptions") + number_of(d, "io_errors"));
+}
+
+static void print_machine(const json_t *m)
+{
+    const json_t *learn = json_object_get(m, "learn");
+    const char *phase = text_of(learn, "phase");
+    printf("%-24s %-16s %-9s %6.2f  %-10s %-17s %s", text_of(m, "name"), text_of(m, "alarm"),
+           text_of(m, "severity"), json_real_value(json_object_get(m, "score")),
+           text_of(m, "model_state"), text_of(m, "model"), text_of(m, "point"));
+    if (strcmp(phase, "collecting") == 0 || strcmp(phase, "training") == 0)
+        printf(" [%s %lld %%]", phase, number_of(learn, "percent"));
+    putchar('\n');
+}
+
+static void print_channels(const json_t *m)
+{
+    size_t i;
+    json_t *c;
+    json_array_foreach(json_object_get(m, "channels"), i, c)
+    {
+        const json_t *value = json_object_get(c, "value");
+        printf("  %-22s %-32s ", text_of(c, "name"), text_of(c, "point"));
+        if (json_is_number(value))
+            printf("%12.4g %s", json_number_value(value), text_of(c, "unit"));
+        else
+            printf("%12s", "no value");
+        if (strcmp(text_of(c, "sensor_alarm"), "normal") != 0)
+            printf("  sensor alarm: %s", text_of(c, "sensor_alarm"));
+        putchar('\n');
+    }
+}
+
+static int print_machines(const json_t *machines, const char *only)
+{
+    size_t i, n = 0;
+    json_t *m;
+    printf("\n%-24s %-16s %-9s %6s  %-10s %-17s %s\n", "MACHINE", "ALARM", "SEVERITY", "SCORE",
+           "MODEL", "DIGEST", "POINT TO BLAME");
+    json_array_foreach(machines, i, m)
+    {
+        if (only && strcmp(only, text_of(m, "name")) != 0)
+            continue;
+        print_machine(m);
+        if (only)
+            print_channels(m);
+        n++;
+    }
+    if (only && n == 0) {
+        fprintf(stderr, "millwright: no machine '%s'\n", only);
+        return EX_NOINPUT;
+    }
+    return EX_OK;
+}
+
+static int show(const struct client_options *options)
+{
+    int status = EX_OK;
+    char *text = client_ask(options->socket_path, "status", &status);
+    if (!text)
+        return status;
+    json_t *root = json_loads(text, 0, NULL);
+    if (!root) {
+        fputs("millwright: the daemon's answer is not understood\n", stderr);
+        status = EX_PROTOCOL;
+    } else if (options->json) {
+        fputs(text, stdout);
+    } else {
+        print_head(root);
+        if (!options->subject)
+            print_devices(json_object_get(root, "devices"));
+        status = print_machines(json_object_get(root, "machines"), options->subject);
+    }
+    json_decref(root);
+    free(text);
+    fflush(stdout);
+    return status;
+}
+
+int verb_status(int argc, char **argv)
+{
+    struct client_options options;
+    int status = client_parse(argc, argv, USAGE, &options);
+    if (status >= 0)
+        return status;
+    do {
+        if (options.watch && isatty(STDOUT_FILENO))
+            fputs("\033[H\033[2J", stdout);
+        status = show(&options);
+    } while (options.watch && status == EX_OK && sleep(1) == 0);
+    return status;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/bus.h"
+#include "base/result.h"
+#include "fieldbus/modbus_line.h"
+
+#include <stdlib.h>
+
+#define STATS_EVERY_US 1000000
+
+static void take_sample(void *ctx, const struct mw_sample *sample)
+{
+    struct bus_stage *stage = ctx;
+    mw_ring_push(&stage->samples, sample);
+    stage->pushed = true;
+}
+
+static void take_event(void *ctx, const struct poller_event *event)
+{
+    struct bus_stage *stage = ctx;
+    struct bus_report report = { .kind = BUS_EVENT,
+                                 .bus = stage->current_bus,
+                                 .device = event->device,
+                                 .health = event->health,
+                                 .event = *event };
+    mw_ring_push(&stage->reports, &report);
+    stage->pushed = true;
+}
+
+static void hand_out_stats(struct bus_stage *stage, const struct bus_entry *entry)
+{
+    struct bus_report report = { .kind = BUS_STATS,
+                                 .bus = entry->bus,
+                                 .device = UINT32_MAX,
+                                 .stats = poller_bus_stats(entry->poller) };
+    mw_ring_push(&stage->reports, &report);
+    for (size_t i = 0; i < entry->n_devices; i++) {
+        report.device = entry->devices[i];
+        report.stats = poller_device_stats(entry->poller, report.device);
+        report.health = (uint8_t)poller_device_health(entry->poller, report.device);
+        mw_ring_push(&stage->reports, &report);
+    }
+}
+
+static int64_t step(void *ctx, const struct clock_time *now)
+{
+    struct bus_stage *stage = ctx;
+    struct poller_sink sink = { take_sample, take_event, stage };
+    bool stats_due = now->mono_us >= stage->stats_us;
+    int64_t wait_us = STATS_EVERY_US;
+    stage->pushed = stats_due;
+    for (size_t i = 0; i < stage->n_entries; i++) {
+        stage->current_bus = stage->entries[i].bus;
+        int64_t w =
+            poller_step(stage->entries[i].poller, now->mono_us, now->utc_us - now->mono_us, &sink);
+        if (w < wait_us)
+            wait_us = w;
+        if (stats_due)
+            hand_out_stats(stage, &stage->entries[i]);
+    }
+    if (stats_due)
+        stage->stats_us = now->mono_us + STATS_EVERY_US;
+    if (stage->pushed)
+        worker_wake(stage->pipeline);
+    return wait_us;
+}
+
+static size_t descriptors(void *ctx, struct pollfd *ret_fds, size_t cap)
+{
+    struct bus_stage *stage = ctx;
+    size_t n = 0;
+    for (size_t i = 0; i < stage->n_entries && n < cap; i++) {
+        short events = 0;
+        int fd = poller_descriptor(stage->entries[i].poller, &events);
+        if (fd >= 0 && events)
+            ret_fds[n++] = (struct pollfd){ .fd = fd, .events = events };
+    }
+    return n;
+}
+
+static int open_entry(struct bus_entry *entry, const struct config *config, uint32_t bus,
+                      int64_t epoch_us)
+{
+    entry->bus = bus;
+    entry->devices = calloc(config->n_devices + 1, sizeof *entry->devices);
+    entry->configs = calloc(config->n_devices + 1, sizeof *entry->configs);
+    if (!entry->devices || !entry->configs)
+        return MW_ERR_NO_MEMORY;
+    for (uint32_t d = 0; d < config->n_devices; d++)
+        if (config->devices[d].bus == bus) {
+            entry->configs[entry->n_devices] = config->devices[d];
+            entry->devices[entry->n_devices++] = d;
+        }
+    struct line *line = NULL;
+    int result = modbus_line_create(&line, &config->buses[bus]);
+    if (result < 0)
+        return result;
+    return poller_create(&entry->poller, &config->buses[bus], entry->configs, entry->devices,
+                         entry->n_devices, config->points, line, epoch_us);
+}
+
+int bus_stage_create(struct bus_stage **ret_stage, const struct config *config,
+                     const uint32_t *buses, size_t n_buses, int64_t epoch_us,
+                     struct worker *pipeline)
+{
+    int result = MW_ERR_NO_MEMORY;
+    struct bus_stage *stage = calloc(1, sizeof *stage);
+    if (!stage)
+        return MW_ERR_NO_MEMORY;
+    stage->config = config;
+    stage->pipeline = pipeline;
+    stage->entries = calloc(n_buses + 1, sizeof *stage->entries);
+    stage->sample_items = calloc(BUS_SAMPLES, sizeof *stage->sample_items);
+    stage->report_items = calloc(BUS_REPORTS, sizeof *stage->report_items);
+    if (!stage->entries || !stage->sample_items || !stage->report_items)
+        goto fail;
+    mw_ring_init(&stage->samples, stage->sample_items, sizeof *stage->sample_items, BUS_SAMPLES);
+    mw_ring_init(&stage->reports, stage->report_items, sizeof *stage->report_items, BUS_REPORTS);
+    for (size_t i = 0; i < n_buses; i++) {
+        stage->n_entries = i + 1;
+        result = open_entry(&stage->entries[i], config, buses[i], epoch_us);
+        if (result < 0)
+            goto fail;
+    }
+    *ret_stage = stage;
+    return MW_OK;
+fail:
+    bus_stage_destroy(stage);
+    return result;
+}
+
+void bus_stage_destroy(struct bus_stage *stage)
+{
+    if (!stage)
+        return;
+    for (size_t i = 0; i < stage->n_entries; i++) {
+        poller_destroy(stage->entries[i].poller);
+        free(stage->entries[i].devices);
+        free(stage->entries[i].configs);
+    }
+    free(stage->entries);
+    free(stage->sample_items);
+    free(stage->report_items);
+    free(stage);
+}
+
+struct stage bus_stage(struct bus_stage *stage)
+{
+    bool rtu = stage->n_entries > 0 && stage->config->buses[stage->entries[0].bus].kind == BUS_RTU;
+    return (struct stage){ .name = rtu ? "bus-rtu" : "bus-tcp",
+                           .bound_us = 10000000,
+                           .step = step,
+                           .descriptors = descriptors,
+                           .ctx = stage };
+}

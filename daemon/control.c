@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* accept4 */
+#include "daemon/control.h"
+#include "base/result.h"
+#include "daemon/status.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define PATIENCE_US 5000000
+
+static int address_of(const char *path, struct sockaddr_un *ret_address)
+{
+    *ret_address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+    if (strlen(path) >= sizeof ret_address->sun_path)
+        return MW_ERR_TOO_BIG;
+    memcpy(ret_address->sun_path, path, strlen(path) + 1);
+    return MW_OK;
+}
+
+/* Whether somebody answers at the path; a dead daemon's file does not. */
+static bool is_live(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool live = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) == 0;
+    if (fd >= 0)
+        close(fd);
+    return live;
+}
+
+static int listen_at(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -1;
+    mode_t before = umask(0117);
+    int failed = bind(fd, (const struct sockaddr *)address, sizeof *address);
+    umask(before);
+    if (failed || listen(fd, CONTROL_CLIENTS) < 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+int control_open(struct control *control, const char *path, struct pipeline *pipeline,
+                 char *ret_why, size_t cap)
+{
+    struct sockaddr_un address;
+    *control = (struct control){ .listener = -1, .pipeline = pipeline };
+    for (int i = 0; i < CONTROL_CLIENTS; i++)
+        control->clients[i].fd = -1;
+    if (address_of(path, &address) < 0) {
+        snprintf(ret_why, cap, "%s: the path is too long for a socket", path);
+        return MW_ERR_TOO_BIG;
+    }
+    if (is_live(&address)) {
+        snprintf(ret_why, cap, "%s: another millwrightd answers there", path);
+        return MW_ERR_STATE;
+    }
+    unlink(path);
+    control->listener = listen_at(&address);
+    if (control->listener < 0) {
+        snprintf(ret_why, cap, "%s: %s", path, strerror(errno));
+        return MW_ERR_IO;
+    }
+    snprintf(control->path, sizeof control->path, "%s", path);
+    return MW_OK;
+}
+
+static void drop(struct control_client *client)
+{
+    if (client->fd >= 0)
+        close(client->fd);
+    free(client->reply);
+    *client = (struct control_client){ .fd = -1 };
+}
+
+void control_close(struct control *control)
+{
+    if (control->listener < 0 || !control->pipeline)
+        return;
+    for (int i = 0; i < CONTROL_CLIENTS; i++)
+        drop(&control->clients[i]);
+    close(control->listener);
+    unlink(control->path);
+    control->listener = -1;
+}
+
+size_t control_descriptors(const struct control *control, struct pollfd *ret_fds, size_t cap)
+{
+    size_t n = 0;
+    if (control->listener >= 0 && n < cap)
+        ret_fds[n++] = (struct pollfd){ .fd = control->listener, .events = POLLIN };
+    for (int i = 0; i < CONTROL_CLIENTS && n < cap; i++)
+        if (control->clients[i].fd >= 0)
+            ret_fds[n++] =
+                (struct pollfd){ .fd = control->clients[i].fd,
+                                 .events = control->clients[i].reply ? POLLOUT : POLLIN };
+    return n;
+}
+
+/* ---- requests ---- */
+
+static const char *answer(struct pipeline *p, const char *verb, const char *subject,
+                          const struct clock_time *now)
+{
+    int result = MW_ERR_UNSUPPORTED;
+    if (strcmp(verb, "learn") == 0)
+        result = pipeline_learn(p, subject);
+    else if (strcmp(verb, "ack") == 0)
+        result = pipeline_acknowledge(p, subject, now);
+    else if (strcmp(verb, "repaired") == 0)
+        result = pipeline_accept(p, subject, now);
+    switch (result) {
+    case MW_OK: return "{\"ok\":true}\n";
+    case MW_ERR_NOT_FOUND: return "{\"error\":\"no such machine or device\",\"code\":66}\n";
+    case MW_ERR_STATE: return "{\"error\":\"it is learning already\",\"code\":75}\n";
+    case MW_ERR_AGAIN: return "{\"error\":\"busy; ask again\",\"code\":75}\n";
+    case MW_ERR_UNSUPPORTED: return "{\"error\":\"no such request\",\"code\":64}\n";
+    default: return "{\"error\":\"failed\",\"code\":70}\n";
+    }
+}
+
+static void serve(struct control *control, struct control_client *client,
+                  const struct clock_time *now)
+{
+    char *rest = client->request;
+    char *verb = strsep(&rest, " ");
+    if (strcmp(verb, "status") == 0)
+        client->reply = status_json(control->pipeline, now);
+    else
+        client->reply = strdup(answer(control->pipeline, verb, rest ? rest : "", now));
+    client->n_reply = client->reply ? strlen(client->reply) : 0;
+    if (!client->reply)
+        drop(client);
+}
+
+static void receive(struct control *control, struct control_client *client,
+                    const struct clock_time *now)
+{
+    size_t room = sizeof client->request - 1 - client->n_request;
+    ssize_t n = recv(client->fd, client->request + client->n_request, room, 0);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+        drop(client);
+        return;
+    }
+    if (n < 0)
+        return;
+    client->n_request += (size_t)n;
+    char *end = memchr(client->request, '\n', client->n_request);
+    if (end) {
+        *end = 0;
+        serve(control, client, now);
+    } else if (client->n_request == sizeof client->request - 1) {
+        drop(client);
+    }
+}
+
+static void send_on(struct control_client *client)
+{
+    ssize_t n = send(client->fd, client->reply + client->sent, client->n_reply - client->sent,
+                     MSG_NOSIGNAL);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n > 0)
+        client->sent += (size_t)n;
+    if (n <= 0 || client->sent == client->n_reply)
+        drop(client);
+}
+
+static void admit(struct control *control, int64_t now_us)
+{
+    for (int i = 0; i < CONTROL_CLIENTS; i++) {
+        struct control_client *client = &control->clients[i];
+        if (client->fd >= 0)
+            continue;
+        client->fd = accept4(control->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (client->fd < 0)
+            return;
+        client->until_us = now_us + PATIENCE_US;
+    }
+}
+
+void control_step(struct control *control, const struct clock_time *now)
+{
+    if (control->listener < 0)
+        return;
+    admit(control, now->mono_us);
+    for (int i = 0; i < CONTROL_CLIENTS; i++) {
+        struct control_client *client = &control->clients[i];
+        if (client->fd >= 0 && !client->reply)
+            receive(control, client, now);
+        if (client->fd >= 0 && client->reply)
+            send_on(client);
+        if (client->fd >= 0 && now->mono_us > client->until_us)
+            drop(client);
+    }
+}

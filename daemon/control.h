@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The local socket the command line talks to: one line in, one line of JSON out, then closed. Who
+ * may connect is the socket file's mode: owner and group. Served by the main thread, never
+ * blocking: at most CONTROL_CLIENTS at once, each bounded in bytes and time.
+ *
+ *   status             the whole gateway
+ *   learn MACHINE      begins; progress is in status
+ *   ack SUBJECT        acknowledges the alarms of a machine or device
+ *   repaired MACHINE   the present level is right
+ */
+#ifndef MW_DAEMON_CONTROL_H
+#define MW_DAEMON_CONTROL_H
+
+#include "daemon/pipeline.h"
+
+#include <poll.h>
+
+#define CONTROL_CLIENTS 8
+
+struct control_client {
+    int fd; /* -1: free */
+    int64_t until_us;
+    char request[256];
+    size_t n_request;
+    char *reply; /* owned */
+    size_t n_reply, sent;
+};
+
+struct control {
+    int listener; /* -1: none */
+    char path[108];
+    struct pipeline *pipeline;
+    struct control_client clients[CONTROL_CLIENTS];
+};
+
+/* MW_ERR_IO with the reason in *ret_why. An old socket file of a dead daemon is replaced; a live
+ * one is MW_ERR_STATE. */
+int control_open(struct control *control, const char *path, struct pipeline *pipeline,
+                 char *ret_why, size_t cap);
+void control_close(struct control *control);
+size_t control_descriptors(const struct control *control, struct pollfd *ret_fds, size_t cap);
+void control_step(struct control *control, const struct clock_time *now);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/journal.h"
+#include "base/result.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <syslog.h>
+#include <systemd/sd-journal.h>
+
+/* systemd sets JOURNAL_STREAM where stderr is its own; fields are wanted there. */
+static bool under_systemd(void)
+{
+    return getenv("JOURNAL_STREAM") != NULL;
+}
+
+/* field: one "NAME=value", or NULL. */
+__attribute__((format(printf, 3, 4))) static void say(int priority, const char *field,
+                                                      const char *format, ...)
+{
+    char text[640];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (under_systemd())
+        sd_journal_send("MESSAGE=%s", text, "PRIORITY=%i", priority,
+                        "SYSLOG_IDENTIFIER=millwrightd", field ? "%s" : NULL, field, NULL);
+    else
+        fprintf(stderr, "millwrightd: %s\n", text);
+}
+
+void journal_started(const struct config *config, const char *config_file)
+{
+    say(LOG_NOTICE, NULL, "started with %s: %zu buses, %zu devices, %zu machines; broker %s",
+        config_file, config->n_buses, config->n_devices, config->n_machines,
+        config->mqtt.uri[0] ? config->mqtt.uri : "none");
+}
+
+void journal_stopping(int signal_number)
+{
+    say(LOG_NOTICE, NULL, "stopping on signal %d", signal_number);
+}
+
+static void field_of(char *ret_field, size_t cap, const char *name, const char *value)
+{
+    snprintf(ret_field, cap, "%s=%s", name, value);
+}
+
+void journal_alert(const struct config *config, const struct mw_alert *alert)
+{
+    (void)config;
+    char field[128];
+    bool device = alert->class == MW_ALARM_DEVICE;
+    field_of(field, sizeof field, device ? "MW_DEVICE" : "MW_MACHINE", alert->subject);
+    say(alert->event == MW_ALERT_RAISED || alert->event == MW_ALERT_ESCALATED ? LOG_WARNING
+                                                                              : LOG_NOTICE,
+        field, "%s: %s alarm %s (%s, %s %s, score %.2f%s%s)", alert->subject,
+        mw_alarm_class_text(alert->class), mw_alert_event_text(alert->event),
+        mw_severity_text(alert->severity), mw_detector_text(alert->detector),
+        mw_condition_text(alert->condition), (double)alert->score, alert->point[0] ? ", " : "",
+        alert->point);
+}
+
+static const char *health_text(uint8_t health)
+{
+    switch ((enum device_health)health) {
+    case DEVICE_ONLINE: return "online";
+    case DEVICE_RETRYING: return "retrying";
+    case DEVICE_OFFLINE: return "offline";
+    case DEVICE_UNKNOWN: break;
+    }
+    return "unknown";
+}
+
+void journal_bus(const struct config *config, const struct bus_report *report)
+{
+    char field[128];
+    const char *bus = config->buses[report->bus].name;
+    if (report->device == UINT32_MAX) {
+        field_of(field, sizeof field, "MW_BUS", bus);
+        say(report->health == DEVICE_ONLINE ? LOG_NOTICE : LOG_WARNING, field, "bus %s is %s: %s",
+            bus, health_text(report->health), mw_result_text(report->event.result));
+        return;
+    }
+    const char *device = config->devices[report->device].name;
+    field_of(field, sizeof field, "MW_DEVICE", device);
+    if (report->health == DEVICE_ONLINE)
+        say(LOG_NOTICE, field, "device %s on bus %s is online", device, bus);
+    else
+        say(LOG_WARNING, field, "device %s on bus %s is %s: %s", device, bus,
+            health_text(report->health), mw_result_text(report->event.result));
+}
+
+void journal_model(const char *machine, const uint8_t *digest, int result, const char *why)
+{
+    char field[128];
+    field_of(field, sizeof field, "MW_MACHINE", machine);
+    if (result == MW_OK)
+        say(LOG_NOTICE, field, "%s: model %02x%02x%02x%02x is active", machine, digest[0],
+            digest[1], digest[2], digest[3]);
+    else
+        say(LOG_ERR, field, "%s: model %02x%02x%02x%02x refused: %s (%s)", machine, digest[0],
+            digest[1], digest[2], digest[3], why, mw_result_text(result));
+}
+
+void journal_store(const char *text)
+{
+    if (text)
+        say(LOG_ERR, NULL, "store: %s; polling and detection go on", text);
+    else
+        say(LOG_NOTICE, NULL, "store: well again");
+}
+
+void journal_db(const struct db_report *report)
+{
+    if (report->quarantined[0])
+        say(LOG_ERR, NULL, "store: the database was corrupt; moved to %s, a new one begun",
+            report->quarantined);
+    if (report->migrated_from != report->migrated_to)
+        say(LOG_NOTICE, NULL, "store: schema %d migrated to %d", report->migrated_from,
+            report->migrated_to);
+}
+
+void journal_link(const struct link_report *report)
+{
+    switch ((enum link_state)report->state) {
+    case LINK_UP: say(LOG_NOTICE, NULL, "broker: connected"); break;
+    case LINK_DOWN: say(LOG_WARNING, NULL, "broker: not connected: %s", report->text); break;
+    case LINK_DIALLING: break;
+    }
+}
+
+void journal_failed(const char *what, const char *why)
+{
+    say(LOG_ERR, NULL, "%s: %s", what, why);
+}
+
+void journal_hung(const char *stage)
+{
+    say(LOG_CRIT, NULL, "stage %s shows no sign of life; waiting for the watchdog", stage);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The only words of the daemon. Under systemd they go to the journal with fields (MW_MACHINE,
+ * MW_DEVICE, MW_BUS, MW_SEQ, ...), else to stderr. One line per change of state, not per attempt.
+ * Called from the main thread. */
+#ifndef MW_DAEMON_JOURNAL_H
+#define MW_DAEMON_JOURNAL_H
+
+#include "config/config.h"
+#include "daemon/messages.h"
+
+void journal_started(const struct config *config, const char *config_file);
+void journal_stopping(int signal_number);
+void journal_alert(const struct config *config, const struct mw_alert *alert);
+void journal_bus(const struct config *config, const struct bus_report *report);
+/* result MW_OK: installed; else why not. */
+void journal_model(const char *machine, const uint8_t *digest, int result, const char *why);
+/* text NULL: the store is well again. */
+void journal_store(const char *text);
+void journal_db(const struct db_report *report);
+void journal_link(const struct link_report *report);
+/* Anything that ends the start, with the place and the reason. */
+void journal_failed(const char *what, const char *why);
+/* A stage gave no sign of life; the watchdog is left to bite. */
+void journal_hung(const char *stage);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/machine.h"
+#include "base/result.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void machine_init(struct machine *machine, const struct config *all, uint32_t index)
+{
+    const struct machine_config *config = &all->machines[index];
+    *machine = (struct machine){ .all = all, .config = config, .index = index };
+    mw_framer_init(&machine->framer, config->detector.n_channels);
+    mw_detector_init(&machine->detector, &config->detector);
+}
+
+void machine_finish(struct machine *machine)
+{
+    free(machine->model);
+    free(machine->model_memory);
+    machine->model = NULL;
+    machine->model_memory = NULL;
+}
+
+int machine_install(struct machine *machine, uint8_t *bytes, size_t n_bytes,
+                    const uint8_t digest[MW_SHA256_BYTES], struct mw_model_fault *ret_why)
+{
+    size_t n_memory = 0;
+    void *memory = NULL;
+    int result = mw_detector_measure(bytes, n_bytes, &n_memory, ret_why);
+    if (result == MW_OK) {
+        memory = calloc(1, n_memory + 1);
+        result = memory ? mw_detector_install(&machine->detector, bytes, n_bytes, memory, n_memory,
+                                              ret_why)
+                        : MW_ERR_NO_MEMORY;
+    }
+    if (result != MW_OK) {
+        free(memory);
+        free(bytes);
+        return result;
+    }
+    machine_finish(machine);
+    machine->model = bytes;
+    machine->n_model = n_bytes;
+    machine->model_memory = memory;
+    memcpy(machine->digest, digest, MW_SHA256_BYTES);
+    machine->news = true;
+    return MW_OK;
+}
+
+static size_t row_of(uint8_t channel)
+{
+    return channel < MW_MAX_CHANNELS ? channel : MW_MAX_CHANNELS;
+}
+
+static void note(struct machine *machine, const struct mw_finding *finding)
+{
+    machine->severities[row_of(finding->channel)][finding->condition] =
+        finding->active ? finding->severity : MW_SEVERITY_NONE;
+    machine->changed = true;
+    if (finding->detector == MW_DETECTOR_SENSOR) {
+        if (finding->channel < MW_MAX_CHANNELS && finding->active)
+            machine->newest_of_sensor[finding->channel] = *finding;
+    } else if (finding->active) {
+        machine->newest = *finding;
+    }
+}
+
+void machine_judge(struct machine *machine, const struct mw_frame *frame)
+{
+    uint8_t before = machine->verdict.model_state;
+    mw_detector_step(&machine->detector, frame, &machine->verdict);
+    machine->n_frames++;
+    if (machine->verdict.model_state != MW_MODEL_ABSENT &&
+        machine->verdict.model_state != MW_MODEL_HOLD)
+        machine->n_judged++;
+    if (machine->verdict.model_state != before)
+        machine->news = true;
+    for (int i = 0; i < machine->verdict.n_findings; i++)
+        note(machine, &machine->verdict.findings[i]);
+}
+
+static enum mw_detector_kind detector_of(enum mw_condition condition)
+{
+    switch (condition) {
+    case MW_CONDITION_HIGH:
+    case MW_CONDITION_HIGH_HIGH:
+    case MW_CONDITION_LOW:
+    case MW_CONDITION_RATE: return MW_DETECTOR_LIMIT;
+    case MW_CONDITION_TREND: return MW_DETECTOR_TREND;
+    case MW_CONDITION_ANOMALY: return MW_DETECTOR_MODEL;
+    case MW_CONDITION_NONE:
+    case MW_CONDITION_NO_DATA:
+    case MW_CONDITION_STUCK:
+    case MW_CONDITION_COUNT: break;
+    }
+    return MW_DETECTOR_SENSOR;
+}
+
+static void add_fact(const struct machine *machine, size_t row, enum mw_condition condition,
+                     struct alarm_facts *facts)
+{
+    if (!machine->detector.active[row][condition])
+        return;
+    /* After a restart the severity is not known before the condition speaks again. */
+    uint8_t severity = machine->severities[row][condition];
+    if (severity == MW_SEVERITY_NONE)
+        severity = condition == MW_CONDITION_HIGH_HIGH ? MW_SEVERITY_CRITICAL : MW_SEVERITY_WARNING;
+    facts->active = true;
+    facts->detectors |= 1u << detector_of(condition);
+    if (severity > facts->severity)
+        facts->severity = severity;
+}
+
+struct alarm_facts machine_facts(const struct machine *machine)
+{
+    struct alarm_facts facts = { 0 };
+    for (size_t row = 0; row <= MW_MAX_CHANNELS; row++)
+        for (int c = MW_CONDITION_HIGH; c <= MW_CONDITION_ANOMALY; c++)
+            add_fact(machine, row, (enum mw_condition)c, &facts);
+    return facts;
+}
+
+struct alarm_facts machine_sensor_facts(const struct machine *machine, uint32_t channel,
+                                        bool device_offline)
+{
+    struct alarm_facts facts = { 0 };
+    add_fact(machine, channel, MW_CONDITION_STUCK, &facts);
+    if (!device_offline)
+        add_fact(machine, channel, MW_CONDITION_NO_DATA, &facts);
+    return facts;
+}
+
+void alarm_name(char ret_name[ALARM_NAME_MAX + 1], char class, const char *subject,
+                const char *point)
+{
+    snprintf(ret_name, ALARM_NAME_MAX + 1, "%c:%.32s%s%.32s", class, subject, point ? "/" : "",
+             point ? point : "");
+}
+
+static void blame(const struct machine *machine, const struct mw_finding *finding,
+                  struct mw_alert *alert)
+{
+    if (finding->detector == MW_DETECTOR_MODEL) {
+        alert->n_contributors =
+            (uint8_t)mw_detector_contributors(&machine->detector, alert->contributors);
+        if (alert->n_contributors > 0)
+            return;
+    }
+    if (finding->channel >= machine->config->detector.n_channels)
+        return;
+    const struct mw_channel_config *channel = &machine->config->detector.channels[finding->channel];
+    struct mw_contributor *c = &alert->contributors[0];
+    *c = (struct mw_contributor){ .channel = finding->channel,
+                                  .value = finding->value,
+                                  .expected = finding->expected,
+                                  .share = 1.0f };
+    memcpy(c->name, channel->name, sizeof c->name);
+    memcpy(c->unit, channel->unit, sizeof c->unit);
+    alert->n_contributors = 1;
+}
+
+void machine_point(const struct machine *machine, uint8_t channel, char *ret_point, size_t cap)
+{
+    ret_point[0] = 0;
+    if (channel >= machine->config->detector.n_channels)
+        return;
+    uint32_t point = machine->config->points[channel];
+    const struct device_config *device = &machine->all->devices[machine->all->point_devices[point]];
+    snprintf(ret_point, cap, "%.32s.%.32s", device->name, machine->all->points[point].name);
+}
+
+struct mw_alert machine_alert(const struct machine *machine, uint32_t alarm,
+                              enum mw_alert_event event, bool clock_synced, int64_t at_us)
+{
+    bool own = alarm == MACHINE_ALARM;
+    const struct alarm *a = own ? &machine->alarm : &machine->sensor_alarms[alarm];
+    const struct mw_finding *finding = own ? &machine->newest : &machine->newest_of_sensor[alarm];
+    struct mw_alert alert = { .number = a->number,
+                              .event = (uint8_t)event,
+                              .state = a->state,
+                              .class = own ? MW_ALARM_MACHINE : MW_ALARM_SENSOR,
+                              .severity = a->severity,
+                              .detector = finding->detector,
+                              .condition = finding->condition,
+                              .model_state = machine->verdict.model_state,
+                              .clock_synced = clock_synced,
+                              .since_us = a->since_us,
+                              .score = finding->score,
+                              .clear_below = 1.0f };
+    bool speaks = event == MW_ALERT_RAISED || event == MW_ALERT_ESCALATED;
+    alert.at_us = speaks && finding->at_us ? finding->at_us : at_us;
+    if (finding->detector == MW_DETECTOR_MODEL) {
+        alert.clear_below = machine->detector.score.card.off_ratio;
+        if (!speaks)
+            alert.score = machine->verdict.score;
+    }
+    memcpy(alert.model_digest, machine->digest, sizeof alert.model_digest);
+    memcpy(alert.subject, machine->config->name, sizeof alert.subject);
+    blame(machine, finding, &alert);
+    machine_point(machine, own ? finding->channel : (uint8_t)alarm, alert.point,
+                  sizeof alert.point);
+    return alert;
+}
+
+void machine_model(const struct machine *machine, char ret_hex[17])
+{
+    ret_hex[0] = 0;
+    for (size_t i = 0; i < 8 && machine->model; i++)
+        snprintf(ret_hex + 2 * i, 3, "%02x", machine->digest[i]);
+}

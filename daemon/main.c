@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* millwrightd: reads the configuration, runs the gateway until it is told to stop. */
+#include "base/result.h"
+#include "config/config.h"
+#include "daemon/gateway.h"
+#include "daemon/journal.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+#define DEFAULT_CONFIG "/etc/millwright/millwright.yaml"
+
+static void usage(FILE *to)
+{
+    fputs("usage: millwrightd [--config FILE] [--profiles DIR]\n"
+          "       millwrightd --check FILE [--profiles DIR]\n"
+          "\n"
+          "  --config FILE   the configuration (default " DEFAULT_CONFIG ")\n"
+          "  --check FILE    report every error in FILE and exit; nothing is touched\n"
+          "  --profiles DIR  where device profiles lie (default " MW_PROFILE_DIR ")\n"
+          "  --version       name the release\n"
+          "\n"
+          "Exit status: 0 stopped as asked, 64 usage, 66 no such file, 74 store or socket,\n"
+          "75 another millwrightd runs, 78 the configuration is wrong.\n",
+          to);
+}
+
+static void print_error(void *ctx, const struct config_error *error)
+{
+    (void)ctx;
+    fprintf(stderr, "%s:%d:%d: %s: %s\n", error->file, error->line, error->column, error->path,
+            error->message);
+}
+
+static int exit_status(int result)
+{
+    switch (result) {
+    case MW_OK: return EX_OK;
+    case MW_ERR_NOT_FOUND: return EX_NOINPUT;
+    case MW_ERR_STATE: return EX_TEMPFAIL;
+    case MW_ERR_NO_MEMORY: return EX_OSERR;
+    default: return EX_IOERR;
+    }
+}
+
+static int run(const char *file, const struct config *config)
+{
+    struct gateway gateway;
+    int result = gateway_open(&gateway, config);
+    if (result >= 0) {
+        journal_started(config, file);
+        result = gateway_run(&gateway);
+    }
+    gateway_close(&gateway);
+    return exit_status(result);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "config", required_argument, NULL, 'c' },   { "check", required_argument, NULL, 'k' },
+        { "profiles", required_argument, NULL, 'p' }, { "version", no_argument, NULL, 'v' },
+        { "help", no_argument, NULL, 'h' },           { 0 }
+    };
+    const char *file = DEFAULT_CONFIG, *profiles = MW_PROFILE_DIR;
+    bool check_only = false;
+    for (int o; (o = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
+        switch (o) {
+        case 'k':
+            check_only = true;
+            file = optarg;
+            break;
+        case 'c': file = optarg; break;
+        case 'p': profiles = optarg; break;
+        case 'v': puts("millwrightd " MW_VERSION); return EX_OK;
+        case 'h': usage(stdout); return EX_OK;
+        default: usage(stderr); return EX_USAGE;
+        }
+    }
+    if (optind < argc) {
+        usage(stderr);
+        return EX_USAGE;
+    }
+    struct config *config = NULL;
+    int result = config_load(&config, file, profiles, print_error, NULL);
+    if (result < 0)
+        return result == MW_ERR_NOT_FOUND ? EX_NOINPUT : EX_CONFIG;
+    int status = check_only ? EX_OK : run(file, config);
+    config_free(config);
+    return status;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stage of the main thread: samples in, verdicts and alarms out. Steps every machine's detector
+ * and every alarm; hands what must become durable to the store and what dashboards show to the
+ * link. An alarm is stepped only while there is room for its alert, so that none is lost to a full
+ * ring: the facts stay, the step comes later. */
+#ifndef MW_DAEMON_PIPELINE_H
+#define MW_DAEMON_PIPELINE_H
+
+#include "base/ring.h"
+#include "daemon/bus.h"
+#include "daemon/machine.h"
+#include "daemon/worker.h"
+
+#define PIPELINE_BLOBS 32
+
+struct channel_of_point {
+    uint32_t machine;
+    uint16_t channel;
+};
+
+struct device_watch {
+    struct alarm alarm;
+    uint8_t health; /* enum device_health */
+    struct poller_stats stats;
+    int result; /* why it is offline */
+};
+
+struct pipeline {
+    const struct config *config;
+    struct machine *machines;
+    struct device_watch *devices;
+    struct poller_stats *bus_stats;
+    struct bus_stage **buses; /* borrowed: where samples come from */
+    size_t n_buses;
+    uint32_t *first_channel; /* [n_points + 1] into channels */
+    struct channel_of_point *channels;
+    uint32_t next_number; /* of alarm episodes */
+    bool clock_synced;
+    int64_t tick_us, synced_us, state_us, news_us; /* monotonic: when each is due next */
+    int64_t started_us;
+    /* to the store */
+    struct mw_ring frames, orders;
+    struct frame_record *frame_items;
+    struct store_order *order_items;
+    uint8_t *blobs; /* [PIPELINE_BLOBS][blob_bytes] */
+    size_t blob_bytes;
+    bool blob_free[PIPELINE_BLOBS];
+    struct worker *store;
+    bool store_news;
+    /* to the link */
+    struct mw_ring link_news;
+    struct machine_news *news_items;
+    struct worker *link;
+    /* newest figures of the other stages */
+    struct db_stats db;
+    struct link_report link_report;
+    char trouble[160]; /* of the store; empty: well */
+    uint64_t n_frames_lost;
+};
+
+/* buses may be empty. Borrows everything given until destroyed. */
+int pipeline_create(struct pipeline **ret_pipeline, const struct config *config,
+                    struct worker *store, struct worker *link);
+void pipeline_destroy(struct pipeline *pipeline);
+
+/* Takes samples and reports from the buses, steps detectors and alarms, hands on. Returns the
+ * microseconds until it wants to be called again. */
+int64_t pipeline_step(struct pipeline *pipeline, const struct clock_time *now);
+
+/* A report of the store or the link. The model of STORE_MODEL is installed or rejected. */
+void pipeline_store_report(struct pipeline *pipeline, struct store_report *report,
+                           const struct clock_time *now);
+void pipeline_link_report(struct pipeline *pipeline, const struct link_report *report);
+
+/* Requests of people. MW_ERR_NOT_FOUND: no such machine; MW_ERR_STATE: not now;
+ * MW_ERR_AGAIN: no room, ask again. */
+int pipeline_acknowledge(struct pipeline *pipeline, const char *subject,
+                         const struct clock_time *now);
+int pipeline_accept(struct pipeline *pipeline, const char *machine, const struct clock_time *now);
+int pipeline_learn(struct pipeline *pipeline, const char *machine);
+struct machine *pipeline_machine(struct pipeline *pipeline, const char *name);
+
+/* Hands every detector's state to the store; before the end. */
+void pipeline_save_all(struct pipeline *pipeline);
+
+uint32_t pipeline_devices_offline(const struct pipeline *pipeline);
+uint32_t pipeline_machines_active(const struct pipeline *pipeline);
+uint64_t pipeline_polls(const struct pipeline *pipeline);
+uint64_t pipeline_windows(const struct pipeline *pipeline);
+uint64_t pipeline_bytes_polled(const struct pipeline *pipeline);
+
+#endif

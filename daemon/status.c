@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/status.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *number(float v)
+{
+    return isfinite(v) ? json_real((double)v) : json_null();
+}
+
+static const char *health_text(uint8_t health)
+{
+    static const char *const words[] = { "unknown", "online", "retrying", "offline" };
+    return health < 4 ? words[health] : "unknown";
+}
+
+static const char *learn_text(uint8_t phase)
+{
+    static const char *const words[] = { "idle",       "collecting", "training",
+                                         "installing", "done",       "failed" };
+    return phase <= LEARN_FAILED ? words[phase] : "unknown";
+}
+
+static const char *link_text(uint8_t state)
+{
+    static const char *const words[] = { "down", "dialling", "up" };
+    return state <= LINK_UP ? words[state] : "unknown";
+}
+
+static json_t *poll_stats(const struct poller_stats *s)
+{
+    return json_pack("{sI sI sI sI sI sI sI sI sI sI sI sI sI sI}", "requests",
+                     (json_int_t)s->n_requests, "replies", (json_int_t)s->n_replies, "timeouts",
+                     (json_int_t)s->n_timeouts, "exceptions", (json_int_t)s->n_exceptions, "crc",
+                     (json_int_t)s->n_crc, "mismatched", (json_int_t)s->n_mismatched,
+                     "refused_stale", (json_int_t)s->n_refused_stale, "io_errors",
+                     (json_int_t)s->n_io_errors, "reopens", (json_int_t)s->n_reopens, "slots_run",
+                     (json_int_t)s->n_slots_run, "slots_missed", (json_int_t)s->n_slots_missed,
+                     "samples_good", (json_int_t)s->n_samples_good, "samples_other",
+                     (json_int_t)s->n_samples_other, "bytes_read", (json_int_t)s->n_bytes_read);
+}
+
+static json_t *learning(const struct learn_progress *l)
+{
+    return json_pack("{ss si si si so ss}", "phase", learn_text(l->phase), "percent",
+                     (int)l->percent, "rows", (int)l->n_rows, "wanted", (int)l->n_wanted, "r2",
+                     number(l->r2), "text", l->text);
+}
+
+static json_t *channel(const struct machine *m, uint32_t c)
+{
+    const struct mw_channel_config *config = &m->config->detector.channels[c];
+    uint32_t bit = 1u << c;
+    bool valid = m->framer.holds & bit;
+    char point[2 * MW_NAME_MAX + 2];
+    machine_point(m, (uint8_t)c, point, sizeof point);
+    return json_pack("{ss ss ss so ss}", "name", config->name, "point", point, "unit", config->unit,
+                     "value", valid ? number(m->framer.held[c]) : json_null(), "sensor_alarm",
+                     mw_alarm_state_text(m->sensor_alarms[c].state));
+}
+
+static json_t *machine(const struct machine *m)
+{
+    char model[17], point[2 * MW_NAME_MAX + 2];
+    machine_model(m, model);
+    bool calm = m->alarm.state == MW_ALARM_NORMAL;
+    machine_point(m, calm ? MW_CHANNEL_NONE : m->newest.channel, point, sizeof point);
+    json_t *channels = json_array();
+    for (uint32_t c = 0; c < m->config->detector.n_channels; c++)
+        json_array_append_new(channels, channel(m, c));
+    return json_pack("{ss ss ss ss ss ss so ss sI sI sI sI so so}", "name", m->config->name,
+                     "model", model, "alarm", mw_alarm_state_text(m->alarm.state), "severity",
+                     mw_severity_text(calm ? MW_SEVERITY_NONE : m->alarm.severity), "detector",
+                     calm ? "" : mw_detector_text(m->newest.detector), "point", point, "score",
+                     number(m->verdict.score), "model_state",
+                     mw_model_state_text(m->verdict.model_state), "frames", (json_int_t)m->n_frames,
+                     "windows", (json_int_t)m->n_judged, "late_samples",
+                     (json_int_t)m->framer.n_late, "last_alert_seq", (json_int_t)m->last_alert_seq,
+                     "learn", learning(&m->learn), "channels", channels);
+}
+
+static json_t *machines(const struct pipeline *p)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < p->config->n_machines; i++)
+        json_array_append_new(list, machine(&p->machines[i]));
+    return list;
+}
+
+static json_t *devices(const struct pipeline *p)
+{
+    json_t *list = json_array();
+    for (size_t d = 0; d < p->config->n_devices; d++) {
+        const struct device_config *config = &p->config->devices[d];
+        json_t *device = poll_stats(&p->devices[d].stats);
+        json_object_set_new(device, "name", json_string(config->name));
+        json_object_set_new(device, "bus", json_string(p->config->buses[config->bus].name));
+        json_object_set_new(device, "unit", json_integer(config->unit));
+        json_object_set_new(device, "health", json_string(health_text(p->devices[d].health)));
+        json_array_append_new(list, device);
+    }
+    return list;
+}
+
+static json_t *buses(const struct pipeline *p)
+{
+    json_t *list = json_array();
+    for (size_t b = 0; b < p->config->n_buses; b++) {
+        json_t *bus = poll_stats(&p->bus_stats[b]);
+        json_object_set_new(bus, "name", json_string(p->config->buses[b].name));
+        json_array_append_new(list, bus);
+    }
+    return list;
+}
+
+static json_t *broker(const struct pipeline *p)
+{
+    const struct link_stats *s = &p->link_report.stats;
+    return json_pack(
+        "{ss ss sI sI sI sI sI sI sI sI}", "state",
+        p->config->mqtt.uri[0] ? link_text(p->link_report.state) : "none", "text",
+        p->link_report.text, "connects", (json_int_t)s->n_connects, "lost", (json_int_t)s->n_lost,
+        "published", (json_int_t)s->n_published, "delivered", (json_int_t)s->n_delivered, "unheard",
+        (json_int_t)s->n_unheard, "dead_letters", (json_int_t)s->n_dead_letters, "bytes_published",
+        (json_int_t)p->link_report.n_bytes, "states", (json_int_t)p->link_report.n_states);
+}
+
+static json_t *store(const struct pipeline *p)
+{
+    return json_pack("{sb ss sI sI sI sI sI sI sI}", "well", p->trouble[0] == 0, "text", p->trouble,
+                     "commits", (json_int_t)p->db.n_commits, "errors", (json_int_t)p->db.n_errors,
+                     "history_frames", (json_int_t)p->db.n_history_frames, "outbox_waiting",
+                     (json_int_t)p->db.outbox_waiting, "outbox_dropped",
+                     (json_int_t)p->db.outbox_dropped, "file_bytes", (json_int_t)p->db.file_bytes,
+                     "frames_lost", (json_int_t)p->frames.n_dropped);
+}
+
+char *status_json(const struct pipeline *p, const struct clock_time *now)
+{
+    json_t *root = json_pack(
+        "{ss ss ss sI sI sb sI sI sI so so so so so}", "version", MW_VERSION, "site",
+        p->config->site, "gateway", p->config->gateway, "ts_ms", (json_int_t)(now->utc_us / 1000),
+        "uptime_s", (json_int_t)((now->mono_us - p->started_us) / 1000000), "clock_synced",
+        (int)p->clock_synced, "polls", (json_int_t)pipeline_polls(p), "windows",
+        (json_int_t)pipeline_windows(p), "bytes_polled", (json_int_t)pipeline_bytes_polled(p),
+        "broker", broker(p), "store", store(p), "buses", buses(p), "devices", devices(p),
+        "machines", machines(p));
+    if (!root)
+        return NULL;
+    char *text = json_dumps(root, JSON_COMPACT);
+    json_decref(root);
+    if (!text)
+        return NULL;
+    size_t n = strlen(text);
+    char *line = realloc(text, n + 2);
+    if (!line) {
+        free(text);
+        return NULL;
+    }
+    memcpy(line + n, "\n", 2);
+    return line;
+}

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/uplink.h"
+#include "base/result.h"
+#include "uplink/paho_broker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ORDER_ITEMS    256
+#define REPORT_ITEMS   64
+#define REPORT_US      1000000
+#define STATE_TOKEN    (UINT64_C(1) << 63) /* tokens above are no alerts */
+#define EXPIRY_S       (7 * 24 * 3600)     /* a broker's queue shows no older alert as news */
+#define STEP_MAX       64                  /* orders in one step, so that events get their turn */
+#define STATE_ACK_US   15000000
+#define GOODBYE_EVENTS 32
+#define GOODBYE_MS     1000
+
+/* ---- what comes from others ---- */
+
+static void take_outbox_news(struct uplink_stage *s)
+{
+    struct outbox_news news;
+    while (mw_ring_pop(s->outbox_news, &news)) {
+        if (news.highest > s->highest)
+            s->highest = news.highest;
+        if (news.kind == OUTBOX_HIGHEST || news.request != s->request)
+            continue;
+        if (news.kind == OUTBOX_MESSAGE && s->n_cache < LINK_WINDOW_MAX)
+            s->cache[s->n_cache++] = news.message;
+        if (news.kind == OUTBOX_SERVED)
+            s->requested = false;
+    }
+}
+
+static void take_machine_news(struct uplink_stage *s)
+{
+    struct machine_news news;
+    while (mw_ring_pop(s->machine_news, &news)) {
+        size_t i = news.machine < s->config->n_machines ? news.machine : s->config->n_machines;
+        s->newest[i] = news;
+        s->known[i] = s->dirty[i] = true;
+    }
+}
+
+/* ---- orders to the store ---- */
+
+/* The store must hear of every acknowledgement; where its ring is full, nothing else is done. */
+static bool send_order(struct uplink_stage *s, const struct outbox_order *order)
+{
+    s->holds = !mw_ring_offer(&s->outbox_orders, order);
+    if (s->holds)
+        s->held = *order;
+    worker_wake(s->store);
+    return !s->holds;
+}
+
+static const struct outbox_message *cached_after(struct uplink_stage *s, uint64_t seq)
+{
+    /* The cache has no holes above cache_after; below it nothing is known. */
+    for (size_t i = 0; seq >= s->cache_after && i < s->n_cache; i++)
+        if (s->cache[i].seq > seq)
+            return &s->cache[i];
+    return NULL;
+}
+
+static void want(struct uplink_stage *s, uint64_t after)
+{
+    if (s->requested)
+        return;
+    s->n_cache = 0;
+    s->cache_after = after;
+    s->requested = true;
+    send_order(
+        s, &(struct outbox_order){ .kind = OUTBOX_WANT, .seq = after, .request = ++s->request });
+}
+
+/* ---- publishing ---- */
+
+static int publish(struct uplink_stage *s, const char *topic, const char *json, int n,
+                   bool retained, uint64_t token)
+{
+    struct broker_message message = { .topic = topic,
+                                      .payload = json,
+                                      .n_bytes = (size_t)n,
+                                      .retained = retained,
+                                      .expiry_s = retained ? 0 : EXPIRY_S,
+                                      .token = token };
+    int result = s->broker.publish(s->broker.ctx, &message);
+    if (result >= 0)
+        s->n_bytes += (uint64_t)n + strlen(topic);
+    return result;
+}
+
+static void publish_alert(struct uplink_stage *s, const struct outbox_message *message,
+                          const struct clock_time *now)
+{
+    struct mw_alert alert;
+    char topic[TOPIC_MAX], json[PAYLOAD_MAX];
+    int result = mw_alert_decode(&alert, message->bytes, message->n_bytes);
+    if (result >= 0)
+        result = topic_format(topic, sizeof topic, &s->gateway, TOPIC_ALERT, alert.subject);
+    if (result >= 0)
+        result = payload_alert(json, sizeof json, &s->gateway, &alert, now->utc_us,
+                               alert.at_us < s->up_us);
+    if (result < 0) {
+        /* Bytes that no version of this program can word block the way of all others. */
+        send_order(s, &(struct outbox_order){ .kind = OUTBOX_DEAD, .seq = message->seq });
+        link_published(&s->link, message->seq, false, now->mono_us);
+        return;
+    }
+    result = publish(s, topic, json, result, false, message->seq);
+    link_published(&s->link, message->seq, result < 0, now->mono_us);
+}
+
+static int word_state(struct uplink_stage *s, size_t i, char *ret_topic, char *ret_json)
+{
+    const struct machine_news *n = &s->newest[i];
+    if (i == s->config->n_machines) {
+        struct payload_status status = { .state = n->n_devices_offline ? "degraded" : "online",
+                                         .version = MW_VERSION,
+                                         .at_us = n->at_us,
+                                         .uptime_s = n->uptime_s,
+                                         .n_machines = (uint32_t)s->config->n_machines,
+                                         .n_machines_active = n->n_machines_active,
+                                         .n_devices = (uint32_t)s->config->n_devices,
+                                         .n_devices_offline = n->n_devices_offline,
+                                         .n_polls = n->n_polls,
+                                         .n_windows = n->n_windows,
+                                         .outbox_waiting = n->outbox_waiting,
+                                         .outbox_dropped = n->outbox_dropped,
+                                         .clock_synced = n->clock_synced };
+        topic_format(ret_topic, TOPIC_MAX, &s->gateway, TOPIC_STATUS, NULL);
+        return payload_status(ret_json, PAYLOAD_MAX, &s->gateway, &status);
+    }
+    static const char *const qualities[] = {
+        [MW_QUALITY_GOOD] = "good", [MW_QUALITY_STALE] = "stale", [MW_QUALITY_BAD] = "partial"
+    };
+    struct payload_state state = { .machine = s->config->machines[i].name,
+                                   .at_us = n->at_us,
+                                   .since_us = n->since_us,
+                                   .active = n->active,
+                                   .state = n->state,
+                                   .severity = n->severity,
+                                   .detector = n->detector,
+                                   .condition = n->condition,
+                                   .model_state = n->model_state,
+                                   .score = n->score,
+                                   .point = n->point,
+                                   .last_alert_seq = n->last_alert_seq,
+                                   .model = n->model,
+                                   .data_quality = qualities[n->data_quality] };
+    topic_format(ret_topic, TOPIC_MAX, &s->gateway, TOPIC_STATE, state.machine);
+    return payload_state(ret_json, PAYLOAD_MAX, &s->gateway, &state);
+}
+
+/* One retained state at a time, so that the window stays the alerts'. */
+static void publish_states(struct uplink_stage *s, const struct clock_time *now)
+{
+    char topic[TOPIC_MAX], json[PAYLOAD_MAX];
+    if (s->state_in_flight && now->mono_us - s->state_sent_us < STATE_ACK_US)
+        return;
+    for (size_t k = 0; k <= s->config->n_machines; k++) {
+        size_t i = s->config->n_machines - k; /* the gateway first */
+        if (!s->dirty[i])
+            continue;
+        int n = word_state(s, i, topic, json);
+        s->dirty[i] = n >= 0 && publish(s, topic, json, n, true, STATE_TOKEN | i) < 0;
+        s->state_in_flight = !s->dirty[i];
+        s->state_sent_us = now->mono_us;
+        s->n_states++;
+        return;
+    }
+}
+
+static void mark_all(struct uplink_stage *s)
+{
+    for (size_t i = 0; i <= s->config->n_machines; i++)
+        s->dirty[i] = s->known[i];
+}
+
+/* ---- the connection ---- */
+
+static int word_will(const struct uplink_stage *s, int64_t at_us, char *ret_topic, char *ret_json)
+{
+    struct payload_status offline = { .state = "offline",
+                                      .version = MW_VERSION,
+                                      .at_us = at_us,
+                                      .n_machines = (uint32_t)s->config->n_machines,
+                                      .n_devices = (uint32_t)s->config->n_devices };
+    topic_format(ret_topic, TOPIC_MAX, &s->gateway, TOPIC_STATUS, NULL);
+    return payload_status(ret_json, PAYLOAD_MAX, &s->gateway, &offline);
+}
+
+static void dial(struct uplink_stage *s, const struct clock_time *now)
+{
+    char topic[TOPIC_MAX], json[PAYLOAD_MAX];
+    word_will(s, now->utc_us, topic, json);
+    int result = s->broker.connect(s->broker.ctx, topic, json);
+    if (result >= 0)
+        return;
+    struct broker_event event = { .kind = BROKER_REFUSED, .epoch = s->link.epoch };
+    snprintf(event.text, sizeof event.text, "%s", mw_result_text(result));
+    memcpy(s->last_text, event.text, sizeof s->last_text);
+    link_event(&s->link, &event, now->mono_us);
+}
+
+static void take_events(struct uplink_stage *s, const struct clock_time *now)
+{
+    struct broker_event event;
+    while (s->broker.next_event(s->broker.ctx, &event)) {
+        bool is_state = (event.kind == BROKER_DELIVERED || event.kind == BROKER_FAILED) &&
+                        event.token & STATE_TOKEN;
+        if (is_state) {
+            s->state_in_flight = false;
+            continue;
+        }
+        if (event.kind == BROKER_REFUSED || event.kind == BROKER_LOST) {
+            memcpy(s->last_text, event.text, sizeof s->last_text);
+            s->state_in_flight = false;
+        }
+        link_event(&s->link, &event, now->mono_us);
+    }
+}
+
+/* Returns false where there is nothing more to do now. */
+static bool obey(struct uplink_stage *s, const struct link_order *order,
+                 const struct clock_time *now)
+{
+    switch (order->kind) {
+    case LINK_REST: return false;
+    case LINK_DIAL: dial(s, now); return true;
+    case LINK_HANG_UP: s->broker.disconnect(s->broker.ctx); return true;
+    case LINK_ANNOUNCE:
+        s->up_us = now->utc_us;
+        s->n_cache = 0;
+        s->requested = false;
+        s->request++; /* answers on their way belong to the lost connection */
+        mark_all(s);
+        return true;
+    case LINK_PUBLISH: {
+        const struct outbox_message *message = cached_after(s, order->seq);
+        if (message)
+            publish_alert(s, message, now);
+        return message != NULL;
+    }
+    case LINK_ACKNOWLEDGE:
+        return send_order(s, &(struct outbox_order){ .kind = OUTBOX_ACK, .seq = order->seq });
+    case LINK_DEAD_LETTER:
+        return send_order(s, &(struct outbox_order){
+                                 .kind = OUTBOX_DEAD, .seq = order->seq, .reason = order->reason });
+    }
+    return false;
+}
+
+static int64_t work(struct uplink_stage *s, const struct clock_time *now)
+{
+    for (int i = 0; i < STEP_MAX; i++) {
+        if (s->holds && !send_order(s, &s->held))
+            return REPORT_US / 100;
+        bool up = s->link.state == LINK_UP;
+        bool cached = cached_after(s, s->link.sent_up_to) != NULL;
+        if (up && !cached && s->highest > s->link.sent_up_to)
+            want(s, s->link.sent_up_to);
+        struct link_order order = link_next(&s->link, up && cached, now->mono_us);
+        if (!obey(s, &order, now))
+            return order.kind == LINK_REST ? order.wait_us : 0;
+    }
+    return 0;
+}
+
+static void report(struct uplink_stage *s, int64_t now_us)
+{
+    bool changed = s->link.state != s->reported_state && s->link.state != LINK_DIALLING;
+    if (!changed && now_us < s->report_us)
+        return;
+    struct link_report item = { .state = (uint8_t)s->link.state,
+                                .changed = changed,
+                                .stats = s->link.stats,
+                                .n_bytes = s->n_bytes,
+                                .n_states = s->n_states };
+    memcpy(item.text, s->last_text, sizeof item.text);
+    if (!mw_ring_offer(&s->reports, &item))
+        return;
+    if (changed)
+        s->reported_state = (uint8_t)s->link.state;
+    s->report_us = now_us + REPORT_US;
+    worker_wake(s->main);
+}
+
+static int64_t step(void *ctx, const struct clock_time *now)
+{
+    struct uplink_stage *s = ctx;
+    take_outbox_news(s);
+    take_machine_news(s);
+    if (!s->has_broker)
+        return REPORT_US;
+    take_events(s, now);
+    if (s->config->mqtt.heartbeat_us > 0 && now->mono_us >= s->heartbeat_us) {
+        mark_all(s);
+        s->heartbeat_us = now->mono_us + s->config->mqtt.heartbeat_us;
+    }
+    int64_t wait_us = work(s, now);
+    if (s->link.state == LINK_UP)
+        publish_states(s, now);
+    report(s, now->mono_us);
+    return wait_us < REPORT_US ? wait_us : REPORT_US;
+}
+
+static size_t descriptors(void *ctx, struct pollfd *ret_fds, size_t cap)
+{
+    struct uplink_stage *s = ctx;
+    if (!s->has_broker || cap == 0)
+        return 0;
+    ret_fds[0] = (struct pollfd){ .fd = s->broker.descriptor(s->broker.ctx), .events = POLLIN };
+    return 1;
+}
+
+struct stage uplink_stage(struct uplink_stage *stage)
+{
+    /* Name look-ups and TLS happen in the library's threads; handing over is quick. */
+    return (struct stage){
+        .name = "link", .bound_us = 20000000, .step = step, .descriptors = descriptors, .ctx = stage
+    };
+}
+
+/* ---- life ---- */
+
+int uplink_stage_create(struct uplink_stage **ret_stage, const struct config *config,
+                        struct worker *main_worker, struct worker *store, uint64_t seed)
+{
+    struct uplink_stage *s = calloc(1, sizeof *s);
+    if (!s)
+        return MW_ERR_NO_MEMORY;
+    s->config = config;
+    s->main = main_worker;
+    s->store = store;
+    s->gateway =
+        (struct payload_gateway){ config->mqtt.topic_prefix, config->site, config->gateway };
+    s->newest = calloc(config->n_machines + 1, sizeof *s->newest);
+    s->known = calloc(config->n_machines + 1, sizeof *s->known);
+    s->dirty = calloc(config->n_machines + 1, sizeof *s->dirty);
+    s->order_items = calloc(ORDER_ITEMS, sizeof *s->order_items);
+    s->report_items = calloc(REPORT_ITEMS, sizeof *s->report_items);
+    int result = MW_ERR_NO_MEMORY;
+    if (!s->newest || !s->known || !s->dirty || !s->order_items || !s->report_items)
+        goto fail;
+    mw_ring_init(&s->outbox_orders, s->order_items, sizeof *s->order_items, ORDER_ITEMS);
+    mw_ring_init(&s->reports, s->report_items, sizeof *s->report_items, REPORT_ITEMS);
+    link_init(&s->link, seed);
+    if (config->mqtt.uri[0]) {
+        result = paho_broker_create(&s->broker, &config->mqtt);
+        if (result < 0)
+            goto fail;
+        s->has_broker = true;
+    }
+    *ret_stage = s;
+    return MW_OK;
+fail:
+    uplink_stage_destroy(s);
+    return result;
+}
+
+void uplink_stage_destroy(struct uplink_stage *s)
+{
+    if (!s)
+        return;
+    if (s->has_broker)
+        s->broker.destroy(s->broker.ctx);
+    free(s->newest);
+    free(s->known);
+    free(s->dirty);
+    free(s->order_items);
+    free(s->report_items);
+    free(s);
+}
+
+void uplink_stage_say_goodbye(struct uplink_stage *s, int64_t at_us)
+{
+    char topic[TOPIC_MAX], json[PAYLOAD_MAX];
+    if (!s->has_broker || s->link.state != LINK_UP)
+        return;
+    int n = word_will(s, at_us, topic, json);
+    bool waits = n >= 0 && publish(s, topic, json, n, true, STATE_TOKEN) >= 0;
+    struct pollfd fd = { .fd = s->broker.descriptor(s->broker.ctx), .events = POLLIN };
+    struct broker_event event;
+    /* An orderly end does not trigger the Will, so the word must have arrived before it. */
+    for (int i = 0; waits && i < GOODBYE_EVENTS && poll(&fd, 1, GOODBYE_MS) > 0; i++)
+        while (s->broker.next_event(s->broker.ctx, &event))
+            waits = waits && event.token != STATE_TOKEN && event.kind != BROKER_LOST;
+    s->broker.disconnect(s->broker.ctx);
+}
