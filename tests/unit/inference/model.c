@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#define N_MODELS 400
+#define N_MODELS 200
 #define MAX_N    40
 
 static uint64_t next(uint64_t *state)
