@@ -25,7 +25,21 @@ struct mqtt_config {
     char topic_prefix[128];                           /* default millwright/v1 */
 };
 
+/* Fills in defaults (zero means not given), then checks every rule and complains of each that is
+ * broken: MW_OK or MW_ERR_INVALID. gateway: for the default client_id. to may be NULL. Reads no
+ * file. Without a uri the settings are checked all the same, but no file is missed. */
 int mqtt_settle(struct mqtt_config *mqtt, const char *gateway, const struct mw_complaints *to);
+
+/* What a uri says. */
+struct mqtt_endpoint {
+    bool tls;
+    char host[240]; /* name, IPv4, or IPv6 in brackets */
+    uint16_t port;  /* default 1883, with TLS 8883 */
+};
+
+/* mqtt://host[:port] or mqtts://host[:port], nothing behind it and no user before it.
+ * MW_ERR_FORMAT. */
+int mqtt_parse_uri(const char *uri, struct mqtt_endpoint *ret_endpoint);
 
 struct broker_message {
     const char *topic;
@@ -37,9 +51,9 @@ struct broker_message {
 };
 
 enum broker_event_kind {
-    BROKER_UP = 1,    /* connected; receive_maximum, keepalive_s as the broker says */
+    BROKER_UP = 1,    /* connected; receive_maximum as the broker says, 0: it said nothing */
     BROKER_REFUSED,   /* the connection attempt failed; reason */
-    BROKER_LOST,      /* the connection ended */
+    BROKER_LOST,      /* the connection ended; reason where the broker gave one */
     BROKER_DELIVERED, /* token: acknowledged with a reason below 0x80 */
     BROKER_FAILED,    /* token: refused (reason >= 0x80) or given up (reason 0) */
 };
@@ -55,9 +69,13 @@ struct broker_event {
 
 struct broker {
     void *ctx;
-    /* Starts connecting with clean start; the outcome comes as an event. The Will is retained. */
+    /* Starts connecting with clean start; the outcome comes as an event, also where the attempt
+     * could not even start. The Will is retained and not sent by disconnect or destroy: who
+     * leaves on purpose publishes its last status first. Every call begins a new epoch. */
     int (*connect)(void *ctx, const char *will_topic, const char *will_payload);
-    /* Hands one QoS 1 message over. MW_ERR_AGAIN where the library's own queue is in use. */
+    /* Hands one QoS 1 message over; copies it. MW_ERR_AGAIN where the library's own queue would
+     * be in use: as many unacknowledged as the broker allows. MW_ERR_GONE without a connection,
+     * MW_ERR_INVALID where the library refuses topic or payload. No event follows an error. */
     int (*publish)(void *ctx, const struct broker_message *message);
     void (*disconnect)(void *ctx);
     /* The oldest event; false where there is none. */

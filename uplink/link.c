@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "uplink/link.h"
+
+#include <assert.h>
+#include <string.h>
+
+static_assert(LINK_WINDOW_MAX >= 1, "one message must be able to fly");
+
+/* splitmix64 (Steele, Lea, Flood 2014): jitter needs spread, not secrecy. */
+static uint64_t next_random(uint64_t *seed)
+{
+    uint64_t z = *seed += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+/* Anything from 1 s to 2, 4, 8 … 60 s: a fleet that lost its broker does not return as one. */
+static int64_t backoff(struct link *link, uint32_t n_failures)
+{
+    int64_t ceiling_us = LINK_BACKOFF_MIN_US;
+    for (uint32_t i = 0; i < n_failures && ceiling_us < LINK_BACKOFF_MAX_US; i++)
+        ceiling_us *= 2;
+    if (ceiling_us > LINK_BACKOFF_MAX_US)
+        ceiling_us = LINK_BACKOFF_MAX_US;
+    uint64_t span = (uint64_t)(ceiling_us - LINK_BACKOFF_MIN_US) + 1;
+    return LINK_BACKOFF_MIN_US + (int64_t)(next_random(&link->seed) % span);
+}
+
+static void owe(struct link *link, enum link_order_kind kind, uint64_t seq, uint8_t reason)
+{
+    /* At most one for each message in flight and each late one, until the caller asks again. */
+    assert(link->n_pending < sizeof link->pending / sizeof link->pending[0]);
+    link->pending[link->n_pending++] =
+        (struct link_order){ .kind = kind, .seq = seq, .reason = reason };
+}
+
+static struct link_flight *find_flight(struct link *link, uint64_t seq)
+{
+    for (uint32_t i = 0; i < link->n_flights; i++)
+        if (link->flights[i].seq == seq)
+            return &link->flights[i];
+    return NULL;
+}
+
+static uint32_t count_flights(const struct link *link, enum link_flight_state state)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < link->n_flights; i++)
+        n += link->flights[i].state == state;
+    return n;
+}
+
+/* Forgets what is settled and will not be passed again. */
+static void tidy(struct link *link)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < link->n_flights; i++) {
+        struct link_flight f = link->flights[i];
+        if (f.state != LINK_FLIGHT_SETTLED || f.seq > link->sent_up_to)
+            link->flights[n++] = f;
+    }
+    link->n_flights = n;
+}
+
+/* Publishing restarts at the lowest message whose fate is open; what flew may still be
+ * acknowledged late. */
+static void forget_window(struct link *link)
+{
+    uint32_t n_late = 0;
+    for (uint32_t i = link->n_flights; i-- > 0;) {
+        const struct link_flight *f = &link->flights[i];
+        bool open = f->state != LINK_FLIGHT_SETTLED && !f->told;
+        if (open && f->seq <= link->sent_up_to)
+            link->sent_up_to = f->seq - 1;
+        if (open && f->state == LINK_FLIGHT_IN_AIR && n_late < LINK_WINDOW_MAX)
+            link->late[n_late++] = f->seq;
+        if (f->n_refusals > 0) { /* the lowest is the one that is tried next */
+            link->refused_seq = f->seq;
+            link->n_refusals = f->n_refusals;
+        }
+    }
+    if (n_late > 0) {
+        link->n_late = n_late;
+        link->late_epoch = link->epoch;
+    }
+    link->n_flights = 0;
+}
+
+static void go_down(struct link *link, int64_t now_us)
+{
+    bool steady = link->fruitful || now_us - link->since_us >= LINK_STEADY_US;
+    if (link->state == LINK_UP && steady)
+        link->n_failures = 0;
+    forget_window(link);
+    link->state = LINK_DOWN;
+    link->announce = false;
+    link->n_failures += link->n_failures < UINT32_MAX;
+    link->retry_us = now_us + backoff(link, link->n_failures);
+}
+
+static void come_up(struct link *link, uint16_t receive_maximum, int64_t now_us)
+{
+    /* MQTT 5.0 section 3.2.2.3.3: absent means 65535. One place is left for states. */
+    uint32_t allowed = receive_maximum == 0 ? UINT16_MAX : receive_maximum;
+    allowed = allowed > 1 ? allowed - 1 : 1;
+    link->window = allowed < LINK_WINDOW_MAX ? allowed : LINK_WINDOW_MAX;
+    link->state = LINK_UP;
+    link->since_us = link->retry_us = link->held_us = now_us;
+    link->announce = true;
+    link->fruitful = false;
+    link->n_held = 0;
+    link->stats.n_connects++;
+}
+
+static void settle(struct link *link, struct link_flight *flight)
+{
+    flight->state = LINK_FLIGHT_SETTLED;
+    tidy(link);
+}
+
+/* An answer to a message of a connection that has ended. */
+static void late_delivery(struct link *link, const struct broker_event *event)
+{
+    for (uint32_t i = 0; event->epoch == link->late_epoch && i < link->n_late; i++) {
+        if (link->late[i] != event->token)
+            continue;
+        struct link_flight *again = find_flight(link, event->token);
+        link->late[i] = link->late[--link->n_late];
+        if (again && (again->told || again->state == LINK_FLIGHT_SETTLED))
+            break; /* sent again and answered before the late answer was read */
+        link->stats.n_late++;
+        owe(link, LINK_ACKNOWLEDGE, event->token, 0);
+        if (again) /* it stays in flight: its place at the broker is taken */
+            again->told = true;
+        return;
+    }
+    link->stats.n_stray++;
+}
+
+static void delivered(struct link *link, const struct broker_event *event)
+{
+    bool here = link->state == LINK_UP && event->epoch == link->epoch;
+    struct link_flight *flight = here ? find_flight(link, event->token) : NULL;
+    if (!here) {
+        late_delivery(link, event);
+        return;
+    }
+    if (!flight || flight->state != LINK_FLIGHT_IN_AIR) {
+        link->stats.n_stray++;
+        return;
+    }
+    link->fruitful = true;
+    link->n_pauses = 0;
+    link->stats.n_delivered++;
+    link->stats.n_unheard += event->reason == 0x10;
+    if (!flight->told)
+        owe(link, LINK_ACKNOWLEDGE, flight->seq, 0);
+    settle(link, flight);
+}
+
+/* Not authorized, topic name invalid, packet too large, payload format invalid: the message, not
+ * the moment, is what the broker minds. */
+static bool is_for_good(uint8_t reason)
+{
+    return reason == 0x87 || reason == 0x90 || reason == 0x95 || reason == 0x99;
+}
+
+static void send_again(struct link *link, struct link_flight *flight, int64_t now_us)
+{
+    flight->state = LINK_FLIGHT_REFUSED;
+    if (flight->seq <= link->sent_up_to)
+        link->sent_up_to = flight->seq - 1;
+    if (now_us < link->retry_us)
+        return; /* the rest of the window, refused for the same cause */
+    link->n_pauses += link->n_pauses < UINT32_MAX;
+    link->retry_us = now_us + backoff(link, link->n_pauses);
+}
+
+static void failed(struct link *link, const struct broker_event *event, int64_t now_us)
+{
+    bool here = link->state == LINK_UP && event->epoch == link->epoch;
+    struct link_flight *flight = here ? find_flight(link, event->token) : NULL;
+    if (!flight || flight->state != LINK_FLIGHT_IN_AIR) {
+        link->stats.n_stray++;
+        return;
+    }
+    link->stats.n_failed++;
+    flight->n_refusals += is_for_good(event->reason);
+    if (flight->told) {
+        settle(link, flight);
+    } else if (flight->n_refusals >= LINK_REFUSALS_MAX) {
+        link->stats.n_dead_letters++;
+        owe(link, LINK_DEAD_LETTER, flight->seq, event->reason);
+        settle(link, flight);
+    } else {
+        send_again(link, flight, now_us);
+    }
+}
+
+/* The library may tell one end of a connection twice and in either way. */
+static void ended(struct link *link, const struct broker_event *event, int64_t now_us)
+{
+    if (event->epoch != link->epoch || link->state == LINK_DOWN) {
+        link->stats.n_stray++;
+        return;
+    }
+    if (link->state == LINK_UP)
+        link->stats.n_lost++;
+    else
+        link->stats.n_refused++;
+    go_down(link, now_us);
+}
+
+static void connected(struct link *link, const struct broker_event *event, int64_t now_us)
+{
+    if (event->epoch == link->epoch && link->state == LINK_DIALLING) {
+        come_up(link, event->receive_maximum, now_us);
+        return;
+    }
+    link->stats.n_stray++;
+    /* A connection that nobody waits for any more would keep its Will from telling the truth. */
+    if (event->epoch == link->epoch && link->state == LINK_DOWN)
+        link->hang_up = true;
+}
+
+void link_init(struct link *link, uint64_t seed)
+{
+    *link = (struct link){ .seed = seed, .ack_timeout_us = LINK_ACK_TIMEOUT_US, .window = 1 };
+}
+
+void link_event(struct link *link, const struct broker_event *event, int64_t now_us)
+{
+    switch (event->kind) {
+    case BROKER_UP: connected(link, event, now_us); break;
+    case BROKER_REFUSED:
+    case BROKER_LOST: ended(link, event, now_us); break;
+    case BROKER_DELIVERED: delivered(link, event); break;
+    case BROKER_FAILED: failed(link, event, now_us); break;
+    }
+}
+
+static struct link_order rest(int64_t wait_us)
+{
+    return (struct link_order){ .kind = LINK_REST, .wait_us = wait_us > 0 ? wait_us : 0 };
+}
+
+static struct link_order hang_up(struct link *link, int64_t now_us)
+{
+    link->stats.n_hang_ups++;
+    go_down(link, now_us);
+    return (struct link_order){ .kind = LINK_HANG_UP };
+}
+
+static struct link_order next_down(struct link *link, int64_t now_us)
+{
+    if (now_us < link->retry_us)
+        return rest(link->retry_us - now_us);
+    link->state = LINK_DIALLING;
+    link->since_us = now_us;
+    link->epoch++;
+    return (struct link_order){ .kind = LINK_DIAL };
+}
+
+static struct link_order next_dialling(struct link *link, int64_t now_us)
+{
+    int64_t wait_us = link->since_us + LINK_DIAL_TIMEOUT_US - now_us;
+    return wait_us > 0 ? rest(wait_us) : hang_up(link, now_us);
+}
+
+/* Until the oldest acknowledgement is overdue. */
+static int64_t patience(const struct link *link, int64_t now_us)
+{
+    int64_t wait_us = LINK_IDLE_US;
+    for (uint32_t i = 0; i < link->n_flights; i++) {
+        int64_t left_us = link->flights[i].sent_us + link->ack_timeout_us - now_us;
+        if (link->flights[i].state == LINK_FLIGHT_IN_AIR && left_us < wait_us)
+            wait_us = left_us;
+    }
+    return wait_us;
+}
+
+static bool has_room(const struct link *link)
+{
+    uint32_t in_air = count_flights(link, LINK_FLIGHT_IN_AIR);
+    bool cautious = count_flights(link, LINK_FLIGHT_REFUSED) > 0;
+    return in_air < (cautious ? 1 : link->window) && link->n_flights <= LINK_WINDOW_MAX;
+}
+
+static struct link_order next_up(struct link *link, bool more, int64_t now_us)
+{
+    if (link->announce) {
+        link->announce = false;
+        return (struct link_order){ .kind = LINK_ANNOUNCE };
+    }
+    int64_t wait_us = patience(link, now_us);
+    if (wait_us <= 0)
+        return hang_up(link, now_us);
+    if (!more || !has_room(link))
+        return rest(wait_us);
+    int64_t free_us = link->retry_us > link->held_us ? link->retry_us : link->held_us;
+    if (now_us < free_us)
+        return rest(free_us - now_us < wait_us ? free_us - now_us : wait_us);
+    return (struct link_order){ .kind = LINK_PUBLISH, .seq = link->sent_up_to };
+}
+
+struct link_order link_next(struct link *link, bool more, int64_t now_us)
+{
+    if (link->n_pending > 0) {
+        struct link_order order = link->pending[0];
+        link->n_pending--;
+        memmove(link->pending, link->pending + 1, link->n_pending * sizeof link->pending[0]);
+        return order;
+    }
+    if (link->hang_up) {
+        link->hang_up = false;
+        return (struct link_order){ .kind = LINK_HANG_UP };
+    }
+    switch (link->state) {
+    case LINK_DOWN: return next_down(link, now_us);
+    case LINK_DIALLING: return next_dialling(link, now_us);
+    case LINK_UP: return next_up(link, more, now_us);
+    }
+    return rest(LINK_IDLE_US);
+}
+
+/* Takes the library's "not now" for a sign that it needs a moment: 10 ms, 20, 40 … 1 s. */
+static void hold(struct link *link, int64_t now_us)
+{
+    uint32_t doublings = link->n_held < 7 ? link->n_held : 7;
+    int64_t wait_us = INT64_C(10000) << doublings;
+    link->held_us = now_us + (wait_us < 1000000 ? wait_us : 1000000);
+    link->n_held++;
+    link->stats.n_held++;
+}
+
+/* Where seq belongs among the flights; an entry of its own, or NULL where all are in use. */
+static struct link_flight *place_flight(struct link *link, uint64_t seq)
+{
+    uint32_t at = 0;
+    while (at < link->n_flights && link->flights[at].seq < seq)
+        at++;
+    if (at < link->n_flights && link->flights[at].seq == seq)
+        return &link->flights[at];
+    if (link->n_flights > LINK_WINDOW_MAX)
+        return NULL;
+    memmove(link->flights + at + 1, link->flights + at,
+            (link->n_flights - at) * sizeof link->flights[0]);
+    link->n_flights++;
+    link->flights[at] = (struct link_flight){ .seq = seq };
+    if (seq == link->refused_seq)
+        link->flights[at].n_refusals = (uint8_t)link->n_refusals;
+    return &link->flights[at];
+}
+
+/* Past seq and past all behind it that need not be sent again. */
+static void advance(struct link *link, uint64_t seq)
+{
+    for (uint32_t i = 0; i < link->n_flights; i++) {
+        struct link_flight *f = &link->flights[i];
+        if (f->seq < seq && f->state == LINK_FLIGHT_REFUSED)
+            f->state = LINK_FLIGHT_SETTLED; /* storage has it no longer: it gave a later one */
+    }
+    if (seq > link->sent_up_to)
+        link->sent_up_to = seq;
+    for (uint32_t i = 0; i < link->n_flights; i++) {
+        const struct link_flight *f = &link->flights[i];
+        if (f->seq <= link->sent_up_to)
+            continue;
+        if (f->state == LINK_FLIGHT_REFUSED)
+            break;
+        link->sent_up_to = f->seq;
+    }
+    tidy(link);
+}
+
+void link_published(struct link *link, uint64_t seq, bool failed_to, int64_t now_us)
+{
+    if (link->state != LINK_UP)
+        return;
+    if (failed_to) {
+        hold(link, now_us);
+        return;
+    }
+    link->n_held = 0;
+    link->stats.n_published++;
+    struct link_flight *flight = place_flight(link, seq);
+    assert(flight);
+    if (flight) {
+        flight->state = LINK_FLIGHT_IN_AIR;
+        flight->sent_us = now_us;
+    }
+    advance(link, seq);
+}
