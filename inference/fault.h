@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Words for struct mw_model_fault, built without printf. Called where a model or its card is
+ * refused; a fault that does not fit its text is cut off, never overrun. */
+#ifndef MW_INFERENCE_FAULT_H
+#define MW_INFERENCE_FAULT_H
+
+#include "inference/model.h"
+
+#include <stdint.h>
+
+/* Fills ret_why (may be NULL) with the words, in which the first # stands for a and the second
+ * for b, and returns result, so that a check reads as one line. */
+int mw_fault(struct mw_model_fault *ret_why, int result, const char *words, int64_t a, int64_t b);
+
+/* As mw_fault; $ stands for name. */
+int mw_fault_named(struct mw_model_fault *ret_why, int result, const char *words, const char *name,
+                   int64_t a, int64_t b);
+
+#endif

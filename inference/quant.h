@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The arithmetic of int8 networks, to the bit: real multipliers as integers, requantisation in both
+ * rounding families, activation ranges. Floating point is used for single correctly rounded
+ * operations and picked apart by bits; no library function is called.
+ *
+ * Sources: TensorFlow Lite kernels/internal/quantization_util.cc, kernels/internal/common.cc,
+ * kernels/kernel_util.cc; gemmlowp fixedpoint/fixedpoint.h. docs/SPEC-model.md, "Arithmetic". */
+#ifndef MW_INFERENCE_QUANT_H
+#define MW_INFERENCE_QUANT_H
+
+#include "inference/model.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MW_QUANT_MAX_SHIFT 30 /* of a layer's multiplier, to the left */
+
+/* real is about mantissa * 2^(shift - 31), with mantissa 0 or 2^30 .. 2^31 - 1. */
+struct mw_multiplier {
+    int32_t mantissa;
+    int32_t shift; /* positive is left; -31 .. 1024 */
+};
+
+/* QuantizeMultiplier. real: finite and >= 0; below about 2^-32 it becomes zero. */
+struct mw_multiplier mw_quantize_multiplier(double real, enum mw_rounding rounding);
+
+/* The two formulas of FULLY_CONNECTED. Scales finite and above 0. */
+double mw_real_multiplier_per_tensor(float in, float weights, float out);
+double mw_real_multiplier_per_channel(float in, float weights, float out);
+
+/* x * mantissa * 2^(shift - 31), rounded twice (first to the left-shifted product's upper half with
+ * ties upward, then by the right shift with ties away from zero) or once (ties upward).
+ *   shift  -31 .. 30; a left shift keeps the low 32 bits of x */
+int32_t mw_requantize_double(int32_t x, int32_t mantissa, int32_t shift);
+int32_t mw_requantize_single(int32_t x, int32_t mantissa, int32_t shift);
+
+/* The int8 value of a real one, not clamped to int8 but to +-2^30: zero + value / scale, rounded
+ * half away from zero in float32. Not a number gives zero. */
+int32_t mw_quantize(const struct mw_quant *q, float value);
+
+#endif
