@@ -60,6 +60,18 @@ typedef void config_error_fn(void *ctx, const struct config_error *error);
  * error was reported. Nothing is written and no device or broker is touched. */
 int config_load(struct config **ret_config, const char *path, const char *profile_dir,
                 config_error_fn *report, void *ctx);
+/* The same from memory. name stands for the file in errors; base_dir is where profiles/ is looked
+ * for. Without base_dir and profile_dir (NULL) no file is opened. MW_ERR_NO_MEMORY also. */
+int config_load_bytes(struct config **ret_config, const char *name, const uint8_t *bytes,
+                      size_t n_bytes, const char *base_dir, const char *profile_dir,
+                      config_error_fn *report, void *ctx);
 void config_free(struct config *config);
+
+/* Share of an RTU bus's time that polling will take, 1 being all of it: frames, the silence
+ * between them, the devices' pauses and 5 ms for each answer. 0 for TCP, which shares no wire. A
+ * configuration that loads has at most 1; above 0.8 retries have little room. */
+double config_bus_load(const struct config *config, size_t bus);
+
+/* Where the installed profiles are: MW_PROFILE_DIR, set by the build. */
 
 #endif

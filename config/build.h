@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a file as written to settings as structs: reads the values, resolves the names, puts
+ * profiles and machine types under what is said of one device or machine, and lets each module
+ * settle its own. Private to config/. */
+#ifndef MW_CONFIG_BUILD_H
+#define MW_CONFIG_BUILD_H
+
+#include "config/config.h"
+#include "config/raw.h"
+#include "config/read.h"
+
+/* Where a point's settings are written: for this device, in its profile, or both. */
+struct point_origin {
+    const struct node *own, *profile;
+};
+
+/* A profile that was read once, for all devices that name it. */
+struct profile {
+    char name[MW_NAME_MAX + 1];
+    char *file;
+    uint8_t *bytes;
+    struct document document;
+    struct raw_profile *raw; /* NULL: it cannot be used, and that was said */
+    struct device_config device;
+    struct point_config *points;
+    size_t n_points;
+    struct profile *next;
+};
+
+struct channel_plan {
+    char ref[2 * MW_NAME_MAX + 2]; /* "point" or "role.point" */
+    bool named;                    /* has a name of its own */
+    const struct node *own, *type; /* where it is written */
+};
+
+/* A machine type, or a machine while it is being put together. */
+struct watch {
+    struct machine_config machine;
+    struct channel_plan plans[MW_MAX_CHANNELS];
+};
+
+struct build {
+    struct config *config;
+    struct raw_config *raw;
+    struct document document;
+    struct report *report;
+    const char *base_dir;    /* where profiles/ lies; NULL: nowhere */
+    const char *profile_dir; /* NULL: none */
+    struct profile *profiles;
+    struct point_origin *origins; /* [n_points] */
+    size_t cap_points;
+    struct watch *types;
+    size_t n_types;
+    struct watch *plans; /* [n_machines] */
+    bool no_memory;
+};
+
+/* In this order. Errors are reported; only a lack of memory stops it (no_memory). */
+void build_gateway(struct build *b);
+void build_buses(struct build *b);
+void build_devices(struct build *b);
+void build_machines(struct build *b);
+/* What must hold between the modules; check.c. */
+void build_check(struct build *b);
+void build_finish(struct build *b);
+
+/* The points of one mapping: the given settings of raw over *point. style: enum address_style. */
+enum address_style { ADDRESS_ZERO_BASED = 0, ADDRESS_MODICON };
+void build_point(const struct reader *r, const struct raw_point *raw, enum address_style style,
+                 struct point_config *point);
+enum address_style build_address_style(const struct reader *r, const char *text);
+/* The settings that a device and a profile share. */
+void build_device_timing(const struct reader *r, const char *timeout, const char *turnaround,
+                         const char *pause, const char *retries, const char *max_registers,
+                         const char *max_gap, struct device_config *device);
+
+/* The profile of that name, read at its first use; NULL after it was reported that there is none.
+ * The reader's key "profile" is where it is named. */
+const struct profile *profile_get(struct build *b, const struct reader *r, const char *name);
+void profile_free_all(struct profile *profiles);
+
+/* The whole file, at most max_bytes; the caller frees. MW_OK, MW_ERR_NOT_FOUND, MW_ERR_IO,
+ * MW_ERR_TOO_BIG, MW_ERR_NO_MEMORY. */
+int file_read(const char *path, size_t max_bytes, uint8_t **ret_bytes, size_t *ret_n_bytes);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What there is once per gateway: itself, its store, its broker. */
+#include "base/result.h"
+#include "config/build.h"
+
+#include <string.h>
+
+#define DEFAULT_SPOOL  "/var/lib/millwright/spool"
+#define DEFAULT_SOCKET "/run/millwright/control"
+
+static const struct value_word MQTT_VERSIONS[] = {
+    { "5", MQTT_VERSION_5 },
+    { "3.1.1", MQTT_VERSION_311 },
+};
+
+static void build_itself(struct build *b, const struct node *node)
+{
+    struct config *c = b->config;
+    strcpy(c->site, "site");
+    strcpy(c->gateway, "gateway");
+    strcpy(c->spool, DEFAULT_SPOOL);
+    strcpy(c->socket, DEFAULT_SOCKET);
+    const struct raw_gateway *raw = b->raw->gateway;
+    if (!raw)
+        return;
+    struct reader r = { b->report, node };
+    read_name(&r, "name", raw->name, c->gateway);
+    read_name(&r, "site", raw->site, c->site);
+    read_text(&r, "spool", raw->spool, c->spool, sizeof c->spool);
+    read_text(&r, "socket", raw->socket, c->socket, sizeof c->socket);
+    if (c->spool[0] != '/')
+        report_node(b->report, node, "spool", "must be an absolute path");
+    if (c->socket[0] != '/')
+        report_node(b->report, node, "socket", "must be an absolute path");
+}
+
+/* "never" is -1, as the module has it. */
+static int64_t heartbeat(const struct reader *r, const char *text)
+{
+    if (text && strcmp(text, "never") == 0)
+        return -1;
+    return read_duration(r, "heartbeat", text, ZERO_IS_REFUSED, 0);
+}
+
+static void read_mqtt(const struct reader *r, const struct raw_mqtt *raw, struct mqtt_config *m)
+{
+    read_text(r, "uri", raw->uri, m->uri, sizeof m->uri);
+    read_text(r, "client_id", raw->client_id, m->client_id, sizeof m->client_id);
+    m->version = (enum mqtt_version)read_word(r, "version", raw->version, MQTT_VERSIONS,
+                                              sizeof MQTT_VERSIONS / sizeof MQTT_VERSIONS[0],
+                                              MQTT_VERSION_DEFAULT);
+    m->keepalive_us = read_duration(r, "keepalive", raw->keepalive, ZERO_IS_REFUSED, 0);
+    m->heartbeat_us = heartbeat(r, raw->heartbeat);
+    read_text(r, "username", raw->username, m->username, sizeof m->username);
+    read_text(r, "password_file", raw->password_file, m->password_file, sizeof m->password_file);
+    read_text(r, "ca_file", raw->ca_file, m->ca_file, sizeof m->ca_file);
+    read_text(r, "cert_file", raw->cert_file, m->cert_file, sizeof m->cert_file);
+    read_text(r, "key_file", raw->key_file, m->key_file, sizeof m->key_file);
+    read_text(r, "topic_prefix", raw->topic_prefix, m->topic_prefix, sizeof m->topic_prefix);
+}
+
+static void build_mqtt(struct build *b, const struct node *node)
+{
+    if (b->raw->mqtt)
+        read_mqtt(&(struct reader){ b->report, node }, b->raw->mqtt, &b->config->mqtt);
+    struct report_settling settling = { b->report, { node ? node : b->document.root } };
+    struct mw_complaints to = report_complaints(&settling);
+    (void)mqtt_settle(&b->config->mqtt, b->config->gateway, &to);
+}
+
+static void build_store(struct build *b, const struct node *node)
+{
+    struct store_config *s = &b->config->store;
+    const struct raw_store *raw = b->raw->store;
+    if (raw) {
+        struct reader r = { b->report, node };
+        read_text(&r, "path", raw->path, s->path, sizeof s->path);
+        s->max_bytes = read_size(&r, "max_size", raw->max_size, 0);
+        s->outbox_bytes = read_size(&r, "outbox_size", raw->outbox_size, 0);
+        s->history_us = read_duration(&r, "history", raw->history, ZERO_IS_REFUSED, 0);
+        s->block_us = read_duration(&r, "block", raw->block, ZERO_IS_REFUSED, 0);
+    }
+    struct report_settling settling = { b->report, { node ? node : b->document.root } };
+    struct mw_complaints to = report_complaints(&settling);
+    (void)store_settle(s, &to);
+}
+
+void build_gateway(struct build *b)
+{
+    const struct node *root = b->document.root;
+    struct reader r = { b->report, root };
+    if (read_given(&r, "version", b->raw->version) && strcmp(b->raw->version, "1") != 0)
+        report_node(b->report, root, "version", "'%s' is not a version this program knows; it is 1",
+                    b->raw->version);
+    build_itself(b, node_get(root, "gateway"));
+    build_mqtt(b, node_get(root, "mqtt"));
+    build_store(b, node_get(root, "store"));
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A configuration file as written: every value still text, what is not written is NULL. Filled in
+ * by libcyaml as schema.c says; read by build_*.c. The names are the keys of the file. */
+#ifndef MW_CONFIG_RAW_H
+#define MW_CONFIG_RAW_H
+
+#include "config/locate.h"
+#include "config/report.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct raw_gateway {
+    char *name, *site, *spool, *socket;
+};
+
+struct raw_rtu {
+    char *device, *baud, *parity, *data_bits, *stop_bits, *frame_gap;
+};
+
+struct raw_tcp {
+    char *host, *port, *connect_timeout;
+};
+
+struct raw_bus {
+    char *name;
+    struct raw_rtu *rtu;
+    struct raw_tcp *tcp;
+    char *timeout, *turnaround, *retries;
+};
+
+struct raw_point {
+    char *name, *kind, *address, *type, *order, *bit, *scale, *offset, *unit;
+    char **invalid;
+    uint32_t invalid_count;
+    char **range;
+    uint32_t range_count;
+};
+
+struct raw_device {
+    char *name, *bus, *unit, *profile, *address_style, *address_offset;
+    char *timeout, *turnaround, *pause, *retries, *max_registers, *max_gap;
+    struct raw_point *points;
+    uint32_t points_count;
+};
+
+struct raw_limits {
+    char *high, *high_high, *low, *rate, *rate_over, *deadband, *delay;
+};
+
+struct raw_channel {
+    char *point, *name, *role, *no_data, *stuck;
+    struct raw_limits *limits;
+};
+
+struct raw_model {
+    char *file, *delay, *learn_rows;
+};
+
+struct raw_trend {
+    char *enabled, *interval, *baseline, *threshold, *persist;
+};
+
+struct raw_alarm {
+    char *on_delay, *off_delay, *latch;
+};
+
+/* What a machine and a machine type have in common. */
+struct raw_watch {
+    char *period;
+    struct raw_channel *channels;
+    uint32_t channels_count;
+    struct raw_model *model;
+    struct raw_trend *trend;
+    struct raw_alarm *alarm;
+};
+
+struct raw_type {
+    char *name;
+    struct raw_watch watch;
+};
+
+struct raw_role {
+    char *role, *device;
+};
+
+struct raw_machine {
+    char *name, *type, *device;
+    struct raw_role *devices;
+    uint32_t devices_count;
+    struct raw_watch watch;
+};
+
+struct raw_mqtt {
+    char *uri, *client_id, *version, *keepalive, *heartbeat, *username, *password_file, *ca_file,
+        *cert_file, *key_file, *topic_prefix;
+};
+
+struct raw_store {
+    char *path, *max_size, *outbox_size, *history, *block;
+};
+
+struct raw_config {
+    char *version;
+    struct raw_gateway *gateway;
+    struct raw_bus *buses;
+    uint32_t buses_count;
+    struct raw_device *devices;
+    uint32_t devices_count;
+    struct raw_type *machine_types;
+    uint32_t machine_types_count;
+    struct raw_machine *machines;
+    uint32_t machines_count;
+    struct raw_mqtt *mqtt;
+    struct raw_store *store;
+};
+
+struct raw_profile {
+    char *version, *vendor, *model, *level;
+    char **sources;
+    uint32_t sources_count;
+    char *address_style, *timeout, *turnaround, *pause, *retries, *max_registers, *max_gap;
+    struct raw_point *points;
+    uint32_t points_count;
+};
+
+/* Checks the document's shape: known keys, none twice, the right kind of value, nothing missing.
+ * Reports every error and marks what is not to be loaded. Then loads the rest with libcyaml, so
+ * that its values can be checked in the same run. bytes: what the document was read from.
+ * MW_OK; or MW_ERR_NO_MEMORY, MW_ERR_FORMAT (libcyaml disagrees with the shape check; reported). */
+int raw_config_load(struct raw_config **ret_raw, struct document *document, const uint8_t *bytes,
+                    size_t n_bytes, struct report *report);
+void raw_config_free(struct raw_config *raw);
+int raw_profile_load(struct raw_profile **ret_raw, struct document *document, const uint8_t *bytes,
+                     size_t n_bytes, struct report *report);
+void raw_profile_free(struct raw_profile *raw);
+
+#endif
