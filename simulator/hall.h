@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The world behind the slaves of one wire: requests in, its registers out. Pure. */
+#ifndef MW_SIMULATOR_HALL_H
+#define MW_SIMULATOR_HALL_H
+
+#include "simulator/pdu.h"
+#include "simulator/world.h"
+
+struct hall {
+    const struct scenario *scenario; /* both borrowed while the bank is in use */
+    const struct world *world;
+    uint32_t wire;
+    uint64_t n_served; /* reads answered with values */
+};
+
+/* The port that servers ask; *hall must stay where it is. */
+struct pdu_bank hall_bank(struct hall *hall);
+
+#endif
