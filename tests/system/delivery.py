@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kills the daemon at random moments while the broker's cable is cut and mended: every stored alert
+arrives at least once, repeats stay within the window and one group commit, no episode is raised
+twice. Seeded; the seed is printed."""
+import os
+import random
+import signal
+import sqlite3
+import sys
+import tempfile
+import time
+
+here = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(here, "../../simulator")]
+sys.dont_write_bytecode = True
+from plant import Plant, wait_until  # noqa: E402
+
+KILLS = int(os.environ.get("MW_KILLS", "50"))
+SEED = int(os.environ.get("MW_SEED", "1"))
+WINDOW = 16   # messages in flight
+PERIOD = 0.02  # s, of a row
+HALF_WAVE = 8  # rows: an alarm is raised or cleared this often
+# A group commit holds the acknowledgements of at most 0.2 s, or more while the disk is slow.
+GROUP = int(2.0 / (PERIOD * HALF_WAVE))
+
+CONFIG = """
+version: 1
+gateway: {{name: gw, site: test, spool: {folder}/spool, socket: {folder}/control}}
+buses:
+  - {{name: field, tcp: {{host: 127.0.0.1, port: {field}}}, timeout: 1s}}
+devices:
+  - name: sensor
+    bus: field
+    unit: 1
+    points:
+      - {{name: wave, address: 0, type: float32}}
+      - {{name: noise, address: 2, type: float32}}
+machines:
+  - name: pump
+    device: sensor
+    period: 20ms
+    channels:
+      - {{point: wave, stuck: never, limits: {{high: 10, delay: 0s, deadband: 0.5}}}}
+      - {{point: noise, stuck: never}}
+    trend: {{enabled: false}}
+mqtt: {{uri: "mqtt://127.0.0.1:{broker}", client_id: delivery, keepalive: 5s}}
+store: {{path: {folder}/store.db}}
+"""
+
+
+def write_wave(path):
+    rng = random.Random(SEED)
+    with open(path, "w") as f:
+        f.write("datetime;wave;noise\n")
+        for row in range(4000):
+            high = row // HALF_WAVE % 2
+            f.write(f"2026-01-01 00:00:00;{20.0 * high + rng.random():.4f};{rng.random():.4f}\n")
+
+
+def stored_alerts(path):
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    seqs = [row[0] for row in db.execute("SELECT seq FROM alert ORDER BY seq")]
+    waiting = db.execute("SELECT count(*) FROM outbox").fetchone()[0]
+    db.close()
+    return seqs, waiting
+
+
+def check(alerts, seqs, interruptions):
+    ids = [a["id"] for a in alerts]
+    first = {}
+    for alert in alerts:
+        first.setdefault(alert["id"], alert)
+    lost = [seq for seq in seqs if f"gw/{seq}" not in first]
+    repeats = len(ids) - len(first)
+    raised = [a["alarm_id"] for a in first.values() if a["event"] == "raised"]
+    cleared = [a["alarm_id"] for a in first.values() if a["event"] == "cleared"]
+    different = [a["id"] for a in alerts if a["alarm_id"] != first[a["id"]]["alarm_id"]]
+    print(f"stored {len(seqs)}, received {len(ids)}, distinct {len(first)}, lost {len(lost)}, "
+          f"repeats {repeats} in {interruptions} interruptions, episodes {len(set(raised))}")
+    assert len(seqs) > KILLS, "too few alarms to prove anything"
+    assert not lost, f"lost: {lost[:10]}"
+    assert not different, f"one id, two contents: {different[:5]}"
+    assert repeats <= interruptions * (WINDOW + GROUP), "more repeats than the contract allows"
+    assert len(raised) == len(set(raised)), "an episode was raised twice"
+    assert len(cleared) == len(set(cleared)), "an episode was cleared twice"
+    order = [a["seq"] for a in first.values()]
+    assert order == sorted(order), "first deliveries are out of order"
+    state = None
+    for alert in first.values():
+        if alert["event"] in ("raised", "cleared"):
+            assert alert["event"] != state, f"two times {state} in a row at {alert['id']}"
+            state = alert["event"]
+
+
+def main():
+    rng = random.Random(SEED)
+    print(f"seed {SEED}, {KILLS} kills")
+    with tempfile.TemporaryDirectory() as folder:
+        plant = Plant(sys.argv[1], folder)
+        try:
+            write_wave(plant.path("wave.csv"))
+            where = plant.simulate("--csv", plant.path("wave.csv"), "--tcp", "0", "--loop", "yes")
+            plant.start_broker()
+            messages = plant.subscribe()
+            plant.write_config(CONFIG.format(folder=folder, broker=plant.cable.port,
+                                             field=next(iter(where.values()))))
+            profiles = os.path.join(here, "../../fieldbus/profiles")
+            interruptions = 1
+            for kill in range(KILLS):
+                plant.start_gateway(profiles, wait=kill % 3 == 0)
+                time.sleep(rng.uniform(0.05, 1.2))  # the moment of the kill is the test's subject
+                if rng.random() < 0.4:
+                    plant.cable.cut() if plant.cable.whole else plant.cable.mend()
+                    interruptions += 1
+                    time.sleep(rng.uniform(0.0, 0.3))
+                assert plant.gateway.poll() is None, open(plant.path("millwrightd.log")).read()[-2000:]
+                plant.stop_gateway(signal.SIGKILL)
+                interruptions += 1
+            plant.cable.mend()
+            plant.start_gateway(profiles)
+            plant.field.terminate()
+            wait_until(lambda: plant.status()["broker"]["state"] == "up", 90, "broker")
+            wait_until(lambda: plant.status()["store"]["outbox_waiting"] == 0, 60, "empty outbox")
+            assert plant.stop_gateway() == 0
+            seqs, waiting = stored_alerts(plant.path("store.db"))
+            wait_until(lambda: seqs[-1] - waiting <= max(
+                (a["seq"] for a in messages.alerts()), default=0), 10, "last alert")
+            check(messages.alerts(), seqs, interruptions)
+        finally:
+            plant.close()
+
+
+main()
