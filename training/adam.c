@@ -40,7 +40,7 @@ void adam_step(struct adam *adam, double *parameters, const double *gradient, do
         double g = gradient[i];
         adam->mean[i] = BETA1 * adam->mean[i] + 0.1 * g;
         adam->square[i] = BETA2 * adam->square[i] + 0.001 * g * g;
-        parameters[i] -= step * (adam->mean[i] / unbias1) /
-                         (dmath_sqrt(adam->square[i] / unbias2) + EPSILON);
+        parameters[i] -=
+            step * (adam->mean[i] / unbias1) / (dmath_sqrt(adam->square[i] / unbias2) + EPSILON);
     }
 }

@@ -205,7 +205,8 @@ static bool parse_stamp(struct span cell, struct csv_stamp *ret)
     if (!ok || s.n > 0 || cell.n > CSV_STAMP_MAX || !is_date(year, month, day) || hour < 0 ||
         hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60 || us < 0)
         return false;
-    int64_t seconds = days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    int64_t seconds =
+        days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
     ret->at_us = seconds * 1000000 + us;
     memcpy(ret->text, cell.at, cell.n);
     ret->text[cell.n] = '\0';

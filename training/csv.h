@@ -56,9 +56,9 @@ struct csv_frames {
     const struct csv *csv; /* borrowed */
     uint32_t columns[MW_MAX_CHANNELS];
     uint32_t n_channels;
-    uint32_t row, end;  /* next row; first row after the last */
-    int64_t period_us;  /* 0: rows follow each other; else the times say how many slots passed */
-    int64_t slot;       /* of the next frame, minus its holes */
+    uint32_t row, end; /* next row; first row after the last */
+    int64_t period_us; /* 0: rows follow each other; else the times say how many slots passed */
+    int64_t slot;      /* of the next frame, minus its holes */
 };
 
 /* The frame source over csv_frames, which is borrowed. */

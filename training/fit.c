@@ -42,8 +42,7 @@ void fit_input(const struct dataset *set, const struct mw_card *card, uint32_t w
         ret[i] = (double)z[i];
 }
 
-void fit_target(const struct dataset *set, const struct mw_card *card, uint32_t window,
-                double *ret)
+void fit_target(const struct dataset *set, const struct mw_card *card, uint32_t window, double *ret)
 {
     const float *z = first_row(set, card, window);
     for (uint32_t i = 0; i < card->window; i++, z += set->n_channels)
@@ -56,9 +55,9 @@ void fit_target(const struct dataset *set, const struct mw_card *card, uint32_t 
 struct bench {
     struct adam adam;
     struct ae_trace trace;
-    uint32_t *order;                                   /* [n_windows] */
-    double *draws;                                     /* [n_windows] */
-    double *inputs;                                    /* [n_batch][n_in] */
+    uint32_t *order; /* [n_windows] */
+    double *draws;   /* [n_windows] */
+    double *inputs;  /* [n_batch][n_in] */
     double *target, *error, *scratch, *gradient;
 };
 
@@ -155,9 +154,9 @@ int fit(struct autoencoder *ret_ae, const struct dataset *set, const struct mw_c
     struct bench bench;
     if (set->n_windows < config->n_batch)
         return MW_ERR_INVALID;
-    int result = autoencoder_create(&ae, (uint32_t)card->window * card->n_channels,
-                                    config->n_hidden, config->n_latent,
-                                    (uint32_t)card->window * n_scored(card), rng);
+    int result =
+        autoencoder_create(&ae, (uint32_t)card->window * card->n_channels, config->n_hidden,
+                           config->n_latent, (uint32_t)card->window * n_scored(card), rng);
     if (result < 0)
         return result;
     result = bench_create(&bench, &ae, set->n_windows, config->n_batch);

@@ -10,13 +10,13 @@
 #include <string.h>
 
 /* Numbers of schema.fbs. */
-#define SCHEMA_VERSION          3
-#define TYPE_INT32              2
-#define TYPE_INT8               9
+#define SCHEMA_VERSION           3
+#define TYPE_INT32               2
+#define TYPE_INT8                9
 #define OPERATOR_FULLY_CONNECTED 9
-#define OPERATOR_VERSION_INT8   4 /* of FULLY_CONNECTED: int8 activations and weights */
-#define OPTIONS_FULLY_CONNECTED 8
-#define ACTIVATION_RELU         1
+#define OPERATOR_VERSION_INT8    4 /* of FULLY_CONNECTED: int8 activations and weights */
+#define OPTIONS_FULLY_CONNECTED  8
+#define ACTIVATION_RELU          1
 
 #define BUFFER_ALIGNMENT 16
 #define N_TENSORS        (1 + 3 * AE_LAYERS) /* the input; weights, bias and output of each layer */
@@ -114,10 +114,22 @@ static void put_layer_tensors(struct flat *flat, size_t references, const struct
     for (uint32_t o = 0; o < layer->n_out; o++)
         bias_scales[o] = net->tensors[l].scale * layer->scales[o];
     const struct tensor tensors[] = {
-        { names[0], { layer->n_out, layer->n_in }, 2, TYPE_INT8, 1 + 2 * l, layer->scales,
-          layer->n_out, 0 },
+        { names[0],
+          { layer->n_out, layer->n_in },
+          2,
+          TYPE_INT8,
+          1 + 2 * l,
+          layer->scales,
+          layer->n_out,
+          0 },
         { names[1], { layer->n_out, 0 }, 1, TYPE_INT32, 2 + 2 * l, bias_scales, layer->n_out, 0 },
-        { names[2], { 1, layer->n_out }, 2, TYPE_INT8, 0, &net->tensors[l + 1].scale, 1,
+        { names[2],
+          { 1, layer->n_out },
+          2,
+          TYPE_INT8,
+          0,
+          &net->tensors[l + 1].scale,
+          1,
           net->tensors[l + 1].zero },
     };
     for (uint32_t i = 0; i < 3; i++)
@@ -132,8 +144,8 @@ static void put_tensors(struct flat *flat, size_t link, const struct quantized *
     if (!net)
         return;
     const struct tensor input = {
-        "window", { 1, net->layers[0].n_in }, 2, TYPE_INT8, 0, &net->tensors[0].scale, 1,
-        net->tensors[0].zero,
+        "window", { 1, net->layers[0].n_in }, 2, TYPE_INT8,
+        0,        &net->tensors[0].scale,     1, net->tensors[0].zero,
     };
     put_tensor(flat, first, &input);
     for (uint32_t l = 0; l < AE_LAYERS; l++)
