@@ -71,12 +71,17 @@ static struct mw_sensor_habit habit(const struct mw_card_channel *channel)
     };
 }
 
+static void end_alarm(struct mw_detector_alarm *alarm)
+{
+    alarm->running = alarm->confirmed = alarm->critical = false;
+}
+
 static void take_up(struct mw_detector *d, const uint8_t *channels, const uint8_t *digest)
 {
     if (memcmp(d->digest, digest, sizeof d->digest) != 0)
         mw_trend_recommission_score(&d->trend);
     memcpy(d->digest, digest, sizeof d->digest);
-    d->alarm = (struct mw_detector_alarm){ 0 };
+    end_alarm(&d->alarm); /* its channel and numbers stay for the finding's end */
     for (uint16_t c = 0; c < MW_MAX_CHANNELS; c++)
         d->habits[c] = (struct mw_sensor_habit){ 0 };
     for (uint16_t k = 0; k < d->score.card.n_channels; k++) {
@@ -221,13 +226,13 @@ static void follow_alarm(struct mw_detector *d, const struct mw_score_result *re
     struct mw_detector_alarm *alarm = &d->alarm;
     if (alarm->running && any_channel(d, spoils)) {
         mw_score_dismiss(&d->score);
-        alarm->running = alarm->confirmed = alarm->critical = false;
+        end_alarm(alarm);
         return;
     }
     if (!result->judged)
         return;
     if (result->state != MW_MODEL_ALARM) {
-        alarm->running = alarm->confirmed = alarm->critical = false;
+        end_alarm(alarm);
         alarm->score = result->score;
         return;
     }
@@ -267,7 +272,7 @@ void mw_detector_accept(struct mw_detector *d)
 {
     if (d->score.present)
         mw_score_accept(&d->score);
-    d->alarm.running = d->alarm.confirmed = d->alarm.critical = false;
+    end_alarm(&d->alarm);
     mw_trend_recommission(&d->trend);
 }
 

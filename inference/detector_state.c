@@ -241,15 +241,16 @@ static bool take_machine(struct mw_detector *d, const struct machine_state *m, b
     memcpy(d->active[MW_MAX_CHANNELS], m->active, sizeof m->active);
     d->trend.clock = m->clock;
     d->told_critical = m->told_critical;
-    if (!same_model)
-        return false;
-    if (d->score.present && mw_score_restore(&d->score, m->score, m->n_score_bytes) < 0)
-        return false;
-    d->trend.series[MW_TREND_SCORE] = m->series;
     d->alarm = m->alarm;
     d->alarm.channel =
         m->alarm.channel < MW_MAX_CHANNELS ? places[m->alarm.channel] : MW_CHANNEL_NONE;
-    return true;
+    if (same_model &&
+        (!d->score.present || mw_score_restore(&d->score, m->score, m->n_score_bytes) == MW_OK)) {
+        d->trend.series[MW_TREND_SCORE] = m->series;
+        return true;
+    }
+    d->alarm.running = d->alarm.confirmed = d->alarm.critical = false;
+    return false;
 }
 
 /* The whole state; in *ret_fits whether channels and model are today's. */
