@@ -177,6 +177,57 @@ START_TEST(a_late_event_of_an_older_connection_may_acknowledge_but_never_fail)
 }
 END_TEST
 
+/* Messages 1 and 2 fly again on a second connection; a late answer is on its way. */
+static struct broker_event make_late(struct bench *b)
+{
+    come_up(b, 0);
+    publish(b, 1, 2);
+    struct broker_event late = { .kind = BROKER_DELIVERED, .epoch = b->link.epoch, .token = 1 };
+    tell(b, BROKER_LOST, 0, 0);
+    come_up(b, 0);
+    publish(b, 1, 2);
+    return late;
+}
+
+START_TEST(what_was_acknowledged_late_is_not_sent_again_when_refused)
+{
+    struct bench b = make_bench(2);
+    struct broker_event late = make_late(&b);
+    link_event(&b.link, &late, b.now_us);
+    tell(&b, BROKER_FAILED, 1, 0x97);
+    expect(&b, LINK_ACKNOWLEDGE, 1);
+    expect_rest(&b, LINK_ACK_TIMEOUT_US);
+    ck_assert_uint_eq(b.link.sent_up_to, 2);
+}
+END_TEST
+
+START_TEST(what_was_refused_and_then_acknowledged_late_is_settled)
+{
+    struct bench b = make_bench(2);
+    struct broker_event late = make_late(&b);
+    tell(&b, BROKER_FAILED, 1, 0x97);
+    link_event(&b.link, &late, b.now_us);
+    expect(&b, LINK_ACKNOWLEDGE, 1);
+    tell(&b, BROKER_DELIVERED, 2, 0);
+    expect(&b, LINK_ACKNOWLEDGE, 2);
+    b.now_us += 2 * S;
+    expect_rest(&b, LINK_IDLE_US);
+    ck_assert_uint_eq(b.link.n_flights, 0);
+}
+END_TEST
+
+START_TEST(what_was_answered_on_both_connections_is_acknowledged_once)
+{
+    struct bench b = make_bench(2);
+    struct broker_event late = make_late(&b);
+    tell(&b, BROKER_DELIVERED, 1, 0);
+    link_event(&b.link, &late, b.now_us);
+    expect(&b, LINK_ACKNOWLEDGE, 1);
+    expect_rest(&b, LINK_ACK_TIMEOUT_US);
+    ck_assert_uint_eq(b.link.stats.n_stray, 1);
+}
+END_TEST
+
 START_TEST(an_overdue_acknowledgement_hangs_up_and_dials_again)
 {
     struct bench b = make_bench(1);
@@ -434,6 +485,9 @@ MW_SUITE("uplink/link", the_first_dial_is_at_once_and_the_broker_is_greeted_once
          repeated_and_unknown_acknowledgements_are_ignored_and_counted,
          after_a_loss_publishing_restarts_at_the_lowest_not_acknowledged,
          a_late_event_of_an_older_connection_may_acknowledge_but_never_fail,
+         what_was_acknowledged_late_is_not_sent_again_when_refused,
+         what_was_refused_and_then_acknowledged_late_is_settled,
+         what_was_answered_on_both_connections_is_acknowledged_once,
          an_overdue_acknowledgement_hangs_up_and_dials_again, a_dial_without_an_answer_is_given_up,
          a_message_refused_for_now_is_kept_and_sent_again_after_a_pause,
          a_message_refused_for_good_is_tried_three_times_then_a_dead_letter,
