@@ -216,8 +216,9 @@ void build_device_timing(const struct reader *r, const char *timeout, const char
     device->retries = (uint32_t)read_whole(r, "retries", retries, 0, 1000000, device->retries);
     device->max_registers = (uint16_t)read_whole(r, "max_registers", max_registers, 1, UINT16_MAX,
                                                  device->max_registers);
-    device->max_gap =
-        (uint16_t)read_whole(r, "max_gap", max_gap, 0, UINT16_MAX, device->max_gap);
+    uint64_t gap = read_whole(r, "max_gap", max_gap, 0, UINT16_MAX - 1, DEVICE_NO_GAP);
+    if (read_given(r, "max_gap", max_gap))
+        device->max_gap = gap ? (uint16_t)gap : DEVICE_NO_GAP; /* zero would mean the default */
 }
 
 /* Room for one more point; NULL when there is none. */

@@ -2,7 +2,6 @@
 /* What must hold between the modules: names are unique, no two devices answer to one number, each
  * machine is watched by something, and every bus can carry what is asked of it. */
 #include "config/build.h"
-#include "config/traffic.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -118,7 +118,10 @@ size_t shape_check(struct node *node, const struct cyaml_schema_value *schema,
 {
     const char *sin = NULL;
     if (is_nothing(node)) {
-        sin = "has no value";
+        /* A section whose settings are all commented out is one that is not there. */
+        bool section = schema->type != CYAML_STRING && node->up && !node->up->up;
+        sin = section ? NULL : "has no value";
+        node->faulty = true;
     } else if (schema->type == CYAML_MAPPING) {
         if (node->kind == NODE_MAPPING)
             return check_mapping(node, schema, report);
@@ -131,7 +134,7 @@ size_t shape_check(struct node *node, const struct cyaml_schema_value *schema,
         sin = node->kind == NODE_SCALAR ? check_text(node, schema) : "must be a single value";
     }
     if (!sin)
-        return 0;
+        return node->faulty ? 1 : 0;
     report_node(report, node, NULL, "%s", sin);
     node->faulty = true;
     return 1;
