@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define POINT_MAX_SENTINELS 8
+#define DEVICE_NO_GAP       UINT16_MAX /* max_gap: never read across unused registers */
 
 enum bus_kind { BUS_NONE = 0, BUS_RTU, BUS_TCP };
 
@@ -31,7 +32,8 @@ struct bus_config {
     uint16_t port;              /* default 502 */
     int64_t connect_timeout_us; /* default 3 s */
     /* both; defaults for its devices */
-    int64_t timeout_us; /* of one exchange; default 300 ms */
+    int64_t timeout_us; /* of one exchange, request to last byte; default 300 ms, and on lines
+                           below 19200 baud what the longest frames need */
     int64_t
         turnaround_us; /* longest lateness of a reply; the line is drained this long; default 2 s */
     uint32_t retries;  /* default 1; UINT32_MAX: not given */
@@ -67,7 +69,8 @@ struct point_config {
     uint16_t address;        /* zero-based protocol address */
     enum value_type type;    /* default int16; bit for coils and discrete inputs */
     enum word_order order;   /* default ABCD */
-    int8_t bit;              /* 0 .. 15: this bit of a 16-bit register; -1: the whole */
+    int8_t bit;              /* 0 .. 15: this bit of a 16-bit register; -1: the whole (also
+                                "not given": zero is a bit) */
     double scale, offset;    /* value = raw * scale + offset; scale default 1 */
     char unit[MW_UNIT_MAX + 1];
     uint64_t sentinels[POINT_MAX_SENTINELS]; /* raw values that mean "no value", as unsigned bits */
@@ -90,11 +93,15 @@ struct device_config {
 };
 
 /* Fill in defaults, then check; every broken rule is reported. MW_OK or MW_ERR_INVALID. Values in
- * complaints are numbers as given; config/ finds the place by the setting's key. */
+ * complaints are numbers as given, times in ms; config/ finds the place by the setting's key. Names
+ * are not looked at: what a name may be holds for all modules. */
 int bus_settle(struct bus_config *bus, const struct mw_complaints *to);
 int device_settle(struct device_config *device, const struct bus_config *bus,
                   const struct mw_complaints *to);
 int point_settle(struct point_config *point, const struct mw_complaints *to);
+
+/* How long one character takes on a settled RTU bus, rounded up; 0 on TCP. */
+int64_t bus_character_us(const struct bus_config *bus);
 
 /* Registers (or bits) a value of this type takes: 1, 2 or 4. */
 uint16_t value_registers(enum value_type type);

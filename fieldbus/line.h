@@ -32,9 +32,12 @@ struct line {
     int (*send)(void *ctx, const struct line_request *request, int64_t now_us);
     /* MW_OK and the reply; MW_ERR_AGAIN while it is incomplete; MW_ERR_REFUSED with the exception;
      * MW_ERR_CHECKSUM, MW_ERR_MISMATCH, MW_ERR_FORMAT, MW_ERR_GONE, MW_ERR_IO. Every byte of the
-     * answer is checked: unit, function, byte count, length; TCP: transaction, protocol, length. */
+     * answer is checked: unit, function, byte count, length; TCP: transaction, protocol, length.
+     * On RTU, MW_ERR_MISMATCH is another unit's late frame: it was thrown away and the exchange
+     * goes on. All other errors end it. */
     int (*receive)(void *ctx, int64_t now_us, struct line_reply *ret_reply);
-    /* Throws away what came in unasked; returns how many bytes, or an error. */
+    /* Throws away what came in unasked, at most one frame's worth; returns how many bytes, or an
+     * error. */
     int (*drain)(void *ctx);
     /* Descriptor and poll(2) events, or -1 while closed. */
     int (*descriptor)(void *ctx, short *ret_events);

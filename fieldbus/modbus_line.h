@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The line port on libmodbus: RTU and TCP. The only file that sees <modbus.h> is its .c. */
+/* The line port on real wires: RTU by libmodbus, TCP by tcp_line.c. The only file that sees
+ * <modbus.h> is this one's .c.
+ *
+ * libmodbus opens and sets up the tty, computes the checksum and sends; replies are read from the
+ * descriptor without blocking and checked byte by byte (frame.h), so none of its waiting, its
+ * recovery modes and its select(2), which fails for descriptors above 1023, is ever used. */
 #ifndef MW_FIELDBUS_MODBUS_LINE_H
 #define MW_FIELDBUS_MODBUS_LINE_H
 
 #include "fieldbus/device.h"
 #include "fieldbus/line.h"
 
-/* Allocates a closed line for this bus. Borrows the settings. MW_ERR_NO_MEMORY. */
+/* Allocates a closed line for this settled bus. Borrows the settings until destroy. A TCP host's
+ * name is looked up here, which may take as long as the resolver does; an address does not.
+ * MW_ERR_NO_MEMORY, MW_ERR_INVALID. */
 int modbus_line_create(struct line **ret_line, const struct bus_config *bus);
 
 #endif

@@ -23,6 +23,9 @@ struct poller_event {
 
 /* Counted since start, per bus and per device; handed out by copy. */
 struct poller_stats {
+    /* n_requests: sent, canaries included; n_replies: answers believed, exceptions included;
+     * n_mismatched: replies of the wrong shape or to another question; n_refused_stale: frames and
+     * bytes that came unasked; n_slots_run: polls that ended in samples of any quality */
     uint64_t n_requests, n_replies, n_timeouts, n_exceptions, n_crc, n_mismatched, n_refused_stale,
         n_io_errors, n_reopens, n_slots_run, n_slots_missed, n_samples_good, n_samples_other,
         n_bytes_read;
@@ -40,8 +43,8 @@ struct poller;
 
 /* devices: those of this bus, with their indexes in the configuration; points: the whole list.
  * epoch_us: monotonic instant of slot 0 of every grid, the same for all pollers of a gateway.
- * Borrows the settings; owns the line from now on (closes it in poller_destroy).
- * MW_ERR_NO_MEMORY. */
+ * Borrows the settings until destroy; owns the line from now on (closes and destroys it in
+ * poller_destroy). MW_ERR_NO_MEMORY, and the line is still the caller's. */
 int poller_create(struct poller **ret_poller, const struct bus_config *bus,
                   const struct device_config *devices, const uint32_t *device_indexes,
                   size_t n_devices, const struct point_config *points, struct line *line,
@@ -49,7 +52,16 @@ int poller_create(struct poller **ret_poller, const struct bus_config *bus,
 void poller_destroy(struct poller *poller);
 
 /* Does what is due at now_us and returns for how many microseconds nothing more is, unless the
- * descriptor becomes ready first. */
+ * descriptor becomes ready first; 0: call again at once.
+ *
+ * Every slot of every point ends in one sample, GOOD or not, or is skipped and counted: a slot is
+ * run also where its device is known not to answer, and then costs the wire nothing.
+ *
+ * RTU: after any error a unit is left alone until nothing unasked was heard for its turnaround, and
+ * believed again only when a canary (canary.h) came back; the first exchange with every unit is
+ * one. TCP: after any error the connection is closed and opened anew. Devices that are not online
+ * are asked ever more rarely (health.h), and all of them together take at most a fifth of the
+ * line's time. */
 int64_t poller_step(struct poller *poller, int64_t now_us, int64_t utc_offset_us,
                     const struct poller_sink *sink);
 
@@ -57,7 +69,8 @@ int64_t poller_step(struct poller *poller, int64_t now_us, int64_t utc_offset_us
 int poller_descriptor(const struct poller *poller, short *ret_events);
 
 struct poller_stats poller_bus_stats(const struct poller *poller);
-/* device: index into the configuration's devices. */
+/* device: index into the configuration's devices. While the whole bus is down, which is one event
+ * of the bus, all its devices are OFFLINE; afterwards each is what it was. */
 struct poller_stats poller_device_stats(const struct poller *poller, uint32_t device);
 enum device_health poller_device_health(const struct poller *poller, uint32_t device);
 

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fieldbus/plan.h"
+#include "base/result.h"
+#include "fieldbus/line.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static int order(int64_t a, int64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+static int compare_entries(const void *left, const void *right)
+{
+    const struct plan_entry *a = left, *b = right;
+    int by = order(a->device, b->device);
+    by = by ? by : order((int64_t)a->kind, (int64_t)b->kind);
+    by = by ? by : order(a->period_us, b->period_us);
+    by = by ? by : order(a->address, b->address);
+    return by ? by : order(a->point, b->point);
+}
+
+static size_t count_points(const struct device_config *devices, size_t n_devices,
+                           const struct point_config *points)
+{
+    size_t n = 0;
+    for (size_t d = 0; d < n_devices; d++)
+        for (uint32_t i = 0; i < devices[d].n_points; i++)
+            n += points[devices[d].first_point + i].period_us > 0;
+    return n;
+}
+
+static void list_points(struct plan *plan, const struct device_config *devices, size_t n_devices,
+                        const struct point_config *points)
+{
+    struct plan_entry *entry = plan->entries;
+    for (size_t d = 0; d < n_devices; d++) {
+        for (uint32_t i = 0; i < devices[d].n_points; i++) {
+            uint32_t p = devices[d].first_point + i;
+            if (points[p].period_us <= 0)
+                continue;
+            *entry++ = (struct plan_entry){ .device = (uint32_t)d,
+                                            .point = p,
+                                            .kind = points[p].kind,
+                                            .period_us = points[p].period_us,
+                                            .address = points[p].address,
+                                            .n_registers = value_registers(points[p].type) };
+        }
+    }
+}
+
+/* One past the last register of entries first .. first + n - 1. */
+static uint32_t end_of(const struct plan *plan, uint32_t first, uint32_t n)
+{
+    uint32_t end = 0;
+    for (uint32_t i = first; i < first + n; i++) {
+        uint32_t e = (uint32_t)plan->entries[i].address + plan->entries[i].n_registers;
+        end = e > end ? e : end;
+    }
+    return end;
+}
+
+/* May the entry join a poll that begins at address and ends before end? */
+static bool joins(const struct plan_poll *poll, uint32_t end, const struct plan_entry *entry,
+                  const struct device_config *device)
+{
+    bool bits = entry->kind == REGISTER_COIL || entry->kind == REGISTER_DISCRETE;
+    uint32_t limit = bits ? device->max_registers * 16u : device->max_registers;
+    uint32_t gap = device->max_gap == DEVICE_NO_GAP ? 0 : device->max_gap;
+    uint32_t entry_end = (uint32_t)entry->address + entry->n_registers;
+    return entry->device == poll->device && entry->kind == poll->kind &&
+           entry->period_us == poll->period_us && entry->address <= end + gap &&
+           entry_end - poll->address <= limit;
+}
+
+static void set_range(const struct plan *plan, struct plan_poll *poll)
+{
+    poll->address = plan->entries[poll->first].address;
+    poll->count = (uint16_t)(end_of(plan, poll->first, poll->n) - poll->address);
+}
+
+static void batch(struct plan *plan, const struct device_config *devices)
+{
+    uint32_t n_entries = (uint32_t)plan->n_entries;
+    for (uint32_t i = 0; i < n_entries;) {
+        const struct plan_entry *first = &plan->entries[i];
+        struct plan_poll *poll = &plan->polls[plan->n_polls++];
+        *poll = (struct plan_poll){ .device = first->device,
+                                    .first = i,
+                                    .n = 1,
+                                    .kind = first->kind,
+                                    .address = first->address,
+                                    .period_us = first->period_us };
+        uint32_t end = end_of(plan, i, 1);
+        for (i++; i < n_entries; i++) {
+            if (!joins(poll, end, &plan->entries[i], &devices[poll->device]))
+                break;
+            poll->n++;
+            uint32_t entry_end = end_of(plan, i, 1);
+            end = entry_end > end ? entry_end : end;
+        }
+        set_range(plan, poll);
+    }
+}
+
+/* Spreads the polls of each period evenly over it. */
+static void stagger(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->n_polls; i++) {
+        struct plan_poll *poll = &plan->polls[i];
+        int64_t n_before = 0, n_alike = 0;
+        for (size_t k = 0; k < plan->n_polls; k++) {
+            n_alike += plan->polls[k].period_us == poll->period_us;
+            n_before += k < i && plan->polls[k].period_us == poll->period_us;
+        }
+        poll->offset_us = poll->period_us / n_alike * n_before;
+    }
+}
+
+int plan_init(struct plan *ret_plan, const struct device_config *devices, size_t n_devices,
+              const struct point_config *points, int64_t epoch_us)
+{
+    struct plan plan = { .epoch_us = epoch_us,
+                         .n_entries = count_points(devices, n_devices, points) };
+    if (plan.n_entries > 0) {
+        plan.entries = calloc(plan.n_entries, sizeof plan.entries[0]);
+        plan.polls = calloc(plan.n_entries, sizeof plan.polls[0]);
+        if (!plan.entries || !plan.polls) {
+            plan_finish(&plan);
+            return MW_ERR_NO_MEMORY;
+        }
+        list_points(&plan, devices, n_devices, points);
+        qsort(plan.entries, plan.n_entries, sizeof plan.entries[0], compare_entries);
+        batch(&plan, devices);
+        stagger(&plan);
+    }
+    *ret_plan = plan;
+    return MW_OK;
+}
+
+void plan_finish(struct plan *plan)
+{
+    if (!plan)
+        return;
+    free(plan->entries);
+    free(plan->polls);
+    *plan = (struct plan){ 0 };
+}
+
+/* a / b rounded down, also for a before the epoch. */
+static int64_t floor_div(int64_t a, int64_t b)
+{
+    int64_t q = a / b;
+    return a % b < 0 ? q - 1 : q;
+}
+
+static int64_t due_of(const struct plan *plan, const struct plan_poll *poll, int64_t slot)
+{
+    return plan->epoch_us + slot * poll->period_us + poll->offset_us;
+}
+
+/* The newest slot that is due at now_us. */
+static int64_t newest_slot(const struct plan *plan, const struct plan_poll *poll, int64_t now_us)
+{
+    return floor_div(now_us - plan->epoch_us - poll->offset_us, poll->period_us);
+}
+
+static void start(struct plan *plan, int64_t now_us)
+{
+    for (size_t i = 0; i < plan->n_polls; i++) {
+        struct plan_poll *poll = &plan->polls[i];
+        poll->slot = newest_slot(plan, poll, now_us);
+        if (due_of(plan, poll, poll->slot) < now_us)
+            poll->slot++;
+        poll->due_us = due_of(plan, poll, poll->slot);
+    }
+    plan->started = true;
+}
+
+struct plan_poll *plan_due(struct plan *plan, int64_t now_us, int64_t *ret_wait_us,
+                           uint64_t *ret_n_skipped)
+{
+    if (!plan->started)
+        start(plan, now_us);
+    *ret_n_skipped = 0;
+    *ret_wait_us = PLAN_REST_US;
+    struct plan_poll *next = plan->n_polls ? &plan->polls[0] : NULL;
+    for (size_t i = 1; i < plan->n_polls; i++)
+        if (plan->polls[i].due_us < next->due_us)
+            next = &plan->polls[i];
+    if (!next)
+        return NULL;
+    if (next->due_us > now_us) {
+        *ret_wait_us = next->due_us - now_us;
+        return NULL;
+    }
+
+    int64_t newest = newest_slot(plan, next, now_us);
+    assert(newest >= next->slot);
+    if (newest > next->slot) {
+        *ret_n_skipped = (uint64_t)(newest - next->slot);
+        next->slot = newest;
+        next->due_us = due_of(plan, next, newest);
+        next->n_retries = 0;
+    }
+    *ret_wait_us = 0;
+    return next;
+}
+
+void plan_done(const struct plan *plan, struct plan_poll *poll)
+{
+    poll->slot++;
+    poll->due_us = due_of(plan, poll, poll->slot);
+    poll->n_retries = 0;
+}
+
+bool plan_retry(const struct plan *plan, struct plan_poll *poll, int64_t at_us)
+{
+    if (at_us >= due_of(plan, poll, poll->slot + 1))
+        return false;
+    poll->due_us = at_us;
+    poll->n_retries++;
+    return true;
+}
+
+bool plan_split(struct plan *plan, struct plan_poll *poll)
+{
+    if (poll->n < 2)
+        return false;
+    assert(plan->n_polls < plan->n_entries);
+    struct plan_poll *half = &plan->polls[plan->n_polls++];
+    *half = *poll;
+    poll->n /= 2;
+    half->first += poll->n;
+    half->n -= poll->n;
+    set_range(plan, poll);
+    set_range(plan, half);
+    return true;
+}
+
+void plan_refuse(struct plan_poll *poll, int64_t now_us)
+{
+    poll->refused = true;
+    poll->refused_until_us = now_us + PLAN_REFUSED_AGAIN_US;
+}

@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fieldbus/poller.h"
+#include "base/result.h"
+#include "fieldbus/canary.h"
+#include "fieldbus/decode.h"
+#include "fieldbus/frame.h"
+#include "fieldbus/health.h"
+#include "fieldbus/plan.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define MAX_TURNS         32    /* of one step; a step never holds the thread for long */
+#define SETTLE_US         20000 /* after an error: a USB adapter hands bytes on every 16 ms */
+#define PROBE_PAUSE       4     /* an unanswered probe is followed by 4 times its length without */
+#define REOPEN_FIRST_US   INT64_C(100000)
+#define REOPEN_MAX_RTU_US INT64_C(1000000) /* a plugged-in adapter is back within a second */
+#define REOPEN_MAX_TCP_US INT64_C(10000000)
+#define RTU_AROUND_BYTES  5 /* of a reply, beside its data */
+#define MBAP_AROUND_BYTES 9
+#define LONG_AGO_US       (INT64_MIN / 4)
+
+/* Modbus Application Protocol V1.1b3, section 7 */
+enum exception {
+    ILLEGAL_FUNCTION = 1,
+    ILLEGAL_ADDRESS = 2,
+    ILLEGAL_VALUE = 3,
+    GATEWAY_NO_PATH = 10,
+    GATEWAY_NO_ANSWER = 11
+};
+
+struct unit {
+    const struct device_config *settings;
+    uint32_t index; /* in the configuration */
+    struct health health;
+    struct poller_stats stats;
+    bool suspect;           /* RTU: not believed before a canary came back */
+    int64_t quiet_until_us; /* RTU: not asked before; a late reply may still come */
+    uint32_t n_canaries;    /* sent since it became suspect */
+};
+
+enum line_state { LINE_CLOSED = 0, LINE_OPENING, LINE_IDLE, LINE_ASKING };
+
+struct poller {
+    const struct bus_config *bus;
+    const struct point_config *points;
+    struct line *line;
+    struct plan plan;
+    struct unit *units;
+    size_t n_units;
+    float *last_good; /* [plan.n_entries] */
+    struct poller_stats stats;
+
+    enum line_state state;
+    enum device_health bus_health;
+    bool opened_before;
+    int64_t open_since_us, open_after_us, open_wait_us;
+
+    int64_t free_after_us;    /* RTU: silence between frames */
+    int64_t last_traffic_us;  /* for the pauses devices want */
+    int64_t babble_since_us;  /* bytes that nobody asked for keep the line busy since; 0: no */
+    int64_t probe_after_us;   /* devices that are not online are left alone until then */
+    struct plan_poll *asking; /* of the running exchange */
+    struct line_request request;
+    bool is_canary;
+    int64_t sent_us;
+    struct line_reply reply;
+
+    int64_t now_us, utc_offset_us; /* of the running step */
+    const struct poller_sink *sink;
+};
+
+#define COUNT(poller, unit, what) ((poller)->stats.what++, (unit)->stats.what++)
+
+int poller_create(struct poller **ret_poller, const struct bus_config *bus,
+                  const struct device_config *devices, const uint32_t *device_indexes,
+                  size_t n_devices, const struct point_config *points, struct line *line,
+                  int64_t epoch_us)
+{
+    struct poller *p = calloc(1, sizeof *p);
+    if (!p)
+        return MW_ERR_NO_MEMORY;
+    int result = plan_init(&p->plan, devices, n_devices, points, epoch_us);
+    p->units = calloc(n_devices + 1, sizeof p->units[0]);
+    p->last_good = calloc(p->plan.n_entries + 1, sizeof p->last_good[0]);
+    if (result != MW_OK || !p->units || !p->last_good) {
+        poller_destroy(p);
+        return MW_ERR_NO_MEMORY;
+    }
+    p->bus = bus;
+    p->points = points;
+    p->n_units = n_devices;
+    p->free_after_us = p->last_traffic_us = p->open_after_us = p->probe_after_us = LONG_AGO_US;
+    for (size_t i = 0; i < n_devices; i++)
+        p->units[i] = (struct unit){
+            .settings = &devices[i],
+            .index = device_indexes[i],
+            /* the reply to a process before this one may still be under way */
+            .suspect = bus->kind == BUS_RTU,
+            .quiet_until_us = LONG_AGO_US,
+        };
+    p->line = line;
+    *ret_poller = p;
+    return MW_OK;
+}
+
+void poller_destroy(struct poller *p)
+{
+    if (!p)
+        return;
+    if (p->line) {
+        p->line->close(p->line->ctx);
+        p->line->destroy(p->line->ctx);
+    }
+    plan_finish(&p->plan);
+    free(p->units);
+    free(p->last_good);
+    free(p);
+}
+
+static int64_t later(int64_t a_us, int64_t b_us)
+{
+    return a_us > b_us ? a_us : b_us;
+}
+
+static void tell(struct poller *p, uint32_t device, enum device_health health, int result)
+{
+    if (p->sink->event)
+        p->sink->event(p->sink->ctx,
+                       &(struct poller_event){ .device = device,
+                                               .health = (uint8_t)health,
+                                               .result = result,
+                                               .at_us = p->now_us + p->utc_offset_us });
+}
+
+static void set_bus_health(struct poller *p, enum device_health health, int result)
+{
+    if (p->bus_health == health)
+        return;
+    p->bus_health = health;
+    tell(p, UINT32_MAX, health, result);
+}
+
+/* One sample for each point of the poll: decoded from its registers, or of this quality without. */
+static void publish(struct poller *p, const struct plan_poll *poll, const uint16_t *registers,
+                    enum mw_quality otherwise)
+{
+    struct unit *unit = &p->units[poll->device];
+    for (uint32_t i = poll->first; i < poll->first + poll->n; i++) {
+        const struct plan_entry *entry = &p->plan.entries[i];
+        enum mw_quality quality = otherwise;
+        if (registers)
+            quality = decode_point(&p->points[entry->point],
+                                   registers + (entry->address - poll->address), &p->last_good[i]);
+        if (quality == MW_QUALITY_GOOD)
+            COUNT(p, unit, n_samples_good);
+        else
+            COUNT(p, unit, n_samples_other);
+        if (p->sink->sample)
+            p->sink->sample(p->sink->ctx,
+                            &(struct mw_sample){ .at_us = p->now_us + p->utc_offset_us,
+                                                 .mono_us = p->now_us,
+                                                 .slot = poll->slot,
+                                                 .point = entry->point,
+                                                 .value = p->last_good[i],
+                                                 .quality = (uint8_t)quality });
+    }
+}
+
+static void finish_slot(struct poller *p, struct plan_poll *poll, const uint16_t *registers,
+                        enum mw_quality otherwise)
+{
+    publish(p, poll, registers, otherwise);
+    COUNT(p, &p->units[poll->device], n_slots_run);
+    plan_done(&p->plan, poll);
+}
+
+/* The poll that is due, its skipped slots counted. */
+static struct plan_poll *due(struct poller *p, int64_t *ret_wait_us)
+{
+    uint64_t n_skipped = 0;
+    struct plan_poll *poll = plan_due(&p->plan, p->now_us, ret_wait_us, &n_skipped);
+    if (poll) {
+        p->stats.n_slots_missed += n_skipped;
+        p->units[poll->device].stats.n_slots_missed += n_skipped;
+    }
+    return poll;
+}
+
+static void close_line(struct poller *p)
+{
+    p->line->close(p->line->ctx);
+    p->state = LINE_CLOSED;
+    p->open_after_us = p->now_us;
+}
+
+/* RTU: nobody with this address is believed until the line was quiet and a canary came back. */
+static void suspect_unit(struct poller *p, uint8_t address)
+{
+    for (size_t i = 0; i < p->n_units; i++) {
+        struct unit *unit = &p->units[i];
+        if (unit->settings->unit != address)
+            continue;
+        unit->suspect = true;
+        unit->quiet_until_us = p->now_us + unit->settings->turnaround_us;
+    }
+}
+
+/* RTU: bytes that nobody asked for are a late reply, or noise; whoever may have sent them is given
+ * the whole turnaround again. */
+static void heard_unasked(struct poller *p)
+{
+    for (size_t i = 0; i < p->n_units; i++) {
+        struct unit *unit = &p->units[i];
+        if (unit->suspect && unit->quiet_until_us != LONG_AGO_US)
+            unit->quiet_until_us =
+                later(unit->quiet_until_us, p->now_us + unit->settings->turnaround_us);
+    }
+}
+
+static void count_failure(struct poller *p, struct unit *unit, int result)
+{
+    switch (result) {
+    case MW_ERR_TIMEOUT: COUNT(p, unit, n_timeouts); break;
+    case MW_ERR_CHECKSUM: COUNT(p, unit, n_crc); break;
+    case MW_ERR_MISMATCH:
+    case MW_ERR_FORMAT: COUNT(p, unit, n_mismatched); break;
+    case MW_ERR_REFUSED: break; /* an exception, counted as such */
+    default: COUNT(p, unit, n_io_errors); break;
+    }
+}
+
+static void device_failed(struct poller *p, struct unit *unit, int result)
+{
+    if (health_failed(&unit->health, unit->settings, p->now_us))
+        tell(p, unit->index, unit->health.state, result);
+}
+
+static void device_answered(struct poller *p, struct unit *unit)
+{
+    COUNT(p, unit, n_replies);
+    if (health_answered(&unit->health))
+        tell(p, unit->index, DEVICE_ONLINE, MW_OK);
+}
+
+/* The exchange failed: once more within the slot, or a sample that says so. */
+static void retry_or_give_up(struct poller *p, struct unit *unit, struct plan_poll *poll)
+{
+    int64_t again_us = later(p->now_us, later(unit->health.ask_us, unit->quiet_until_us));
+    if (poll->n_retries < unit->settings->retries && plan_retry(&p->plan, poll, again_us))
+        return;
+    finish_slot(p, poll, NULL, MW_QUALITY_STALE);
+}
+
+static void exchange_failed(struct poller *p, int result)
+{
+    struct plan_poll *poll = p->asking;
+    struct unit *unit = &p->units[poll->device];
+    bool rtu = p->bus->kind == BUS_RTU;
+    bool adapter_gone = rtu && (result == MW_ERR_GONE || result == MW_ERR_IO);
+
+    count_failure(p, unit, result);
+    if (unit->health.state != DEVICE_UNKNOWN && unit->health.state != DEVICE_ONLINE)
+        p->probe_after_us = p->now_us + PROBE_PAUSE * (p->now_us - p->sent_us);
+    if (!adapter_gone)
+        device_failed(p, unit, result);
+
+    p->state = LINE_IDLE;
+    if (rtu)
+        suspect_unit(p, unit->settings->unit);
+    if (adapter_gone || !rtu)
+        close_line(p);
+    p->last_traffic_us = p->now_us;
+    p->free_after_us = p->now_us + p->bus->frame_gap_us + (rtu ? SETTLE_US : 0);
+    retry_or_give_up(p, unit, poll);
+}
+
+/* A whole frame of the asked unit came. */
+static void exchange_over(struct poller *p)
+{
+    p->state = LINE_IDLE;
+    p->last_traffic_us = p->now_us;
+    p->free_after_us = p->now_us + p->bus->frame_gap_us;
+}
+
+static void count_bytes(struct poller *p, struct unit *unit, size_t n_bytes)
+{
+    p->stats.n_bytes_read += n_bytes;
+    if (unit)
+        unit->stats.n_bytes_read += n_bytes;
+}
+
+static size_t around_bytes(const struct poller *p)
+{
+    return p->bus->kind == BUS_RTU ? RTU_AROUND_BYTES : MBAP_AROUND_BYTES;
+}
+
+/* The canary is back: the poll it was sent for is still due, and now believed. */
+static void canary_back(struct unit *unit)
+{
+    unit->suspect = false;
+    unit->n_canaries = 0;
+    unit->quiet_until_us = LONG_AGO_US;
+}
+
+static void on_reply(struct poller *p)
+{
+    struct plan_poll *poll = p->asking;
+    struct unit *unit = &p->units[poll->device];
+    exchange_over(p);
+    count_bytes(p, unit, around_bytes(p) + frame_data_bytes(&p->request));
+    device_answered(p, unit);
+    if (p->is_canary) {
+        canary_back(unit);
+        return;
+    }
+    poll->refused = false;
+    finish_slot(p, poll, p->reply.registers, MW_QUALITY_NONE);
+}
+
+/* A refused address range is halved until only the wrong register is lost. Everything else the
+ * device says instead of data (busy, failure) is a bad value, never a zero. */
+static void on_exception(struct poller *p)
+{
+    struct plan_poll *poll = p->asking;
+    struct unit *unit = &p->units[poll->device];
+    uint8_t code = p->reply.exception;
+    exchange_over(p);
+    COUNT(p, unit, n_exceptions);
+    count_bytes(p, unit, around_bytes(p));
+    if (code == GATEWAY_NO_PATH || code == GATEWAY_NO_ANSWER) {
+        device_failed(p, unit, MW_ERR_REFUSED);
+        retry_or_give_up(p, unit, poll);
+        return;
+    }
+    device_answered(p, unit);
+    if (p->is_canary) {
+        canary_back(unit);
+        return;
+    }
+    bool illegal = code == ILLEGAL_ADDRESS || code == ILLEGAL_VALUE;
+    if (illegal && plan_split(&p->plan, poll))
+        return;
+    if (illegal || code == ILLEGAL_FUNCTION)
+        plan_refuse(poll, p->now_us);
+    finish_slot(p, poll, NULL, MW_QUALITY_BAD);
+}
+
+static int64_t asking_turn(struct poller *p)
+{
+    struct unit *unit = &p->units[p->asking->device];
+    int64_t timeout_us = unit->settings->timeout_us;
+    int64_t waited_us = p->now_us - p->sent_us;
+    int result = p->line->receive(p->line->ctx, p->now_us, &p->reply);
+
+    /* An answer that was read too late, whoever's fault it is, carries a wrong time. */
+    if ((result == MW_OK || result == MW_ERR_REFUSED) && waited_us > timeout_us + timeout_us / 10)
+        result = MW_ERR_TIMEOUT;
+    switch (result) {
+    case MW_OK: on_reply(p); return 0;
+    case MW_ERR_REFUSED: on_exception(p); return 0;
+    case MW_ERR_AGAIN:
+        if (waited_us < timeout_us)
+            return timeout_us - waited_us;
+        exchange_failed(p, MW_ERR_TIMEOUT);
+        return 0;
+    case MW_ERR_MISMATCH:
+        COUNT(p, unit, n_refused_stale);
+        if (p->bus->kind != BUS_RTU) {
+            exchange_failed(p, result);
+            return 0;
+        }
+        heard_unasked(p);
+        if (waited_us >= timeout_us)
+            exchange_failed(p, MW_ERR_TIMEOUT);
+        return 0;
+    default: exchange_failed(p, result); return 0;
+    }
+}
+
+/* Throws away what nobody asked for. True where the turn is over. */
+static bool drained(struct poller *p)
+{
+    int n = p->line->drain(p->line->ctx);
+    if (n == 0)
+        return false;
+    if (n < 0) { /* a TCP device that hangs up while idle is no fault */
+        if (p->bus->kind == BUS_RTU)
+            p->stats.n_io_errors++;
+        close_line(p);
+        return true;
+    }
+    count_bytes(p, NULL, (size_t)n);
+    p->stats.n_refused_stale++;
+    if (p->bus->kind != BUS_RTU) {
+        close_line(p);
+        return true;
+    }
+    heard_unasked(p);
+    p->last_traffic_us = p->now_us;
+    p->free_after_us = later(p->free_after_us, p->now_us + p->bus->frame_gap_us + SETTLE_US);
+    if (p->babble_since_us == 0)
+        p->babble_since_us = p->now_us;
+    return false;
+}
+
+/* May this device be asked now, for all that is known of it? */
+static bool may_ask(const struct poller *p, const struct unit *unit)
+{
+    if (p->now_us < unit->health.ask_us || p->now_us < unit->quiet_until_us)
+        return false;
+    bool probe = unit->health.state == DEVICE_RETRYING || unit->health.state == DEVICE_OFFLINE;
+    return !probe || p->now_us >= p->probe_after_us;
+}
+
+static void ask(struct poller *p, struct unit *unit, struct plan_poll *poll)
+{
+    p->asking = poll;
+    p->is_canary = unit->suspect;
+    p->sent_us = p->now_us;
+    p->babble_since_us = 0;
+    p->request =
+        (struct line_request){ unit->settings->unit, poll->kind, poll->address, poll->count };
+    if (unit->suspect)
+        p->request =
+            canary_request(&p->plan, poll->device, unit->settings->unit, unit->n_canaries++);
+    COUNT(p, unit, n_requests);
+    int result = p->line->send(p->line->ctx, &p->request, p->now_us);
+    if (result == MW_OK)
+        p->state = LINE_ASKING;
+    else
+        exchange_failed(p, result);
+}
+
+static int64_t idle_turn(struct poller *p)
+{
+    if (drained(p))
+        return 0;
+    int64_t wait_us = 0;
+    struct plan_poll *poll = due(p, &wait_us);
+    if (!poll)
+        return wait_us;
+
+    struct unit *unit = &p->units[poll->device];
+    if (poll->refused && p->now_us < poll->refused_until_us) {
+        finish_slot(p, poll, NULL, MW_QUALITY_BAD);
+        return 0;
+    }
+    if (!may_ask(p, unit)) {
+        finish_slot(p, poll, NULL, MW_QUALITY_STALE);
+        return 0;
+    }
+    int64_t clear_us = later(p->free_after_us, p->last_traffic_us + unit->settings->pause_us);
+    if (p->now_us >= clear_us) {
+        ask(p, unit, poll);
+        return 0;
+    }
+    if (p->babble_since_us != 0 && p->now_us - p->babble_since_us > unit->settings->timeout_us) {
+        device_failed(p, unit, MW_ERR_FORMAT);
+        finish_slot(p, poll, NULL, MW_QUALITY_STALE);
+        return 0;
+    }
+    return clear_us - p->now_us;
+}
+
+static void opened(struct poller *p)
+{
+    p->state = LINE_IDLE;
+    p->stats.n_reopens += p->opened_before;
+    p->opened_before = true;
+    p->open_wait_us = 0;
+    p->free_after_us = later(p->free_after_us, p->now_us + p->bus->frame_gap_us);
+    set_bus_health(p, DEVICE_ONLINE, MW_OK);
+}
+
+static void open_failed(struct poller *p, int result)
+{
+    int64_t max_us = p->bus->kind == BUS_RTU ? REOPEN_MAX_RTU_US : REOPEN_MAX_TCP_US;
+    p->open_wait_us = p->open_wait_us ? 2 * p->open_wait_us : REOPEN_FIRST_US;
+    if (p->open_wait_us > max_us)
+        p->open_wait_us = max_us;
+    close_line(p);
+    p->open_after_us = p->now_us + p->open_wait_us;
+    p->stats.n_io_errors++;
+    set_bus_health(p, DEVICE_OFFLINE, result);
+}
+
+/* Polls that fall due while the line is down have failed; a line that was good a moment ago gets a
+ * timeout's time to come back for them. */
+static int64_t opening_turn(struct poller *p)
+{
+    int result = p->line->open(p->line->ctx, p->now_us);
+    if (result == MW_OK) {
+        opened(p);
+        return 0;
+    }
+    if (result != MW_ERR_AGAIN) {
+        open_failed(p, result);
+        return 0;
+    }
+    p->state = LINE_OPENING;
+    int64_t patient_us = p->open_since_us + p->bus->timeout_us;
+    int64_t over_us = p->open_since_us + p->bus->connect_timeout_us;
+    if (p->bus_health != DEVICE_OFFLINE && p->now_us < patient_us)
+        return (patient_us < over_us ? patient_us : later(over_us, p->now_us + 1)) - p->now_us;
+
+    int64_t wait_us = 0;
+    struct plan_poll *poll = due(p, &wait_us);
+    if (poll) {
+        finish_slot(p, poll, NULL, MW_QUALITY_STALE);
+        return 0;
+    }
+    int64_t rest_us = later(over_us - p->now_us, 1);
+    return wait_us < rest_us ? wait_us : rest_us;
+}
+
+static int64_t closed_turn(struct poller *p)
+{
+    int64_t wait_us = 0;
+    struct plan_poll *poll = due(p, &wait_us);
+    if (poll && p->now_us < p->open_after_us) {
+        finish_slot(p, poll, NULL, MW_QUALITY_STALE);
+        return 0;
+    }
+    /* Opened when needed; but a line that is down is tried also between the polls. */
+    if (!poll && p->bus_health != DEVICE_OFFLINE)
+        return wait_us;
+    if (p->now_us < p->open_after_us)
+        return wait_us < p->open_after_us - p->now_us ? wait_us : p->open_after_us - p->now_us;
+    p->open_since_us = p->now_us;
+    return opening_turn(p);
+}
+
+static int64_t turn(struct poller *p)
+{
+    switch (p->state) {
+    case LINE_CLOSED: return closed_turn(p);
+    case LINE_OPENING: return opening_turn(p);
+    case LINE_IDLE: return idle_turn(p);
+    case LINE_ASKING: break;
+    }
+    return asking_turn(p);
+}
+
+int64_t poller_step(struct poller *p, int64_t now_us, int64_t utc_offset_us,
+                    const struct poller_sink *sink)
+{
+    p->now_us = now_us;
+    p->utc_offset_us = utc_offset_us;
+    p->sink = sink;
+    int64_t wait_us = 0;
+    for (int i = 0; i < MAX_TURNS && wait_us == 0; i++)
+        wait_us = turn(p);
+    p->sink = NULL;
+    return wait_us;
+}
+
+int poller_descriptor(const struct poller *p, short *ret_events)
+{
+    return p->state == LINE_CLOSED ? -1 : p->line->descriptor(p->line->ctx, ret_events);
+}
+
+static const struct unit *find_unit(const struct poller *p, uint32_t device)
+{
+    for (size_t i = 0; i < p->n_units; i++)
+        if (p->units[i].index == device)
+            return &p->units[i];
+    return NULL;
+}
+
+struct poller_stats poller_bus_stats(const struct poller *p)
+{
+    return p->stats;
+}
+
+struct poller_stats poller_device_stats(const struct poller *p, uint32_t device)
+{
+    const struct unit *unit = find_unit(p, device);
+    return unit ? unit->stats : (struct poller_stats){ 0 };
+}
+
+enum device_health poller_device_health(const struct poller *p, uint32_t device)
+{
+    const struct unit *unit = find_unit(p, device);
+    if (unit && p->bus_health == DEVICE_OFFLINE)
+        return DEVICE_OFFLINE;
+    return unit ? unit->health.state : DEVICE_UNKNOWN;
+}
