@@ -32,8 +32,7 @@ static void refuse_key(const struct node *child, const struct cyaml_schema_value
 {
     char path[PLACE_MAX_PATH];
     node_path(child, NULL, path);
-    const char *nearest =
-        report->n < REPORT_MAX_ERRORS ? nearest_key(mapping, child->key) : NULL;
+    const char *nearest = report->n < REPORT_MAX_ERRORS ? nearest_key(mapping, child->key) : NULL;
     if (nearest)
         report_at(report, child->document->file, child->key_line, child->key_column, path,
                   "unknown key; did you mean '%s'?", nearest);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How busy a bus will be: the very requests that its poller will plan, by their time on the wire. */
+/* How busy a bus will be: the very requests that its poller will plan, by their time on the wire.
+ */
 #include "base/result.h"
 #include "config/config.h"
 #include "fieldbus/plan.h"
