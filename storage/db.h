@@ -31,6 +31,7 @@ struct db_report {
 struct db_stats {
     uint64_t n_commits, n_errors, n_history_frames, n_history_blocks, n_pruned_blocks;
     uint64_t outbox_waiting, outbox_dropped, outbox_bytes; /* dropped: overflow, since ever */
+    uint64_t dead_letters;                                 /* since ever */
     int64_t file_bytes;
 };
 
@@ -50,9 +51,11 @@ void db_rollback(struct db *db);
 /* The machine's number in the database; created at first use. */
 int db_machine(struct db *db, const char *name, uint32_t *ret_machine);
 
+#define STATE_BYTES_MAX (256 * 1024)
+
 /* Small named values with a life longer than the process (detector states, alarm states,
  * counters): kind and name are keys. state_get: MW_ERR_NOT_FOUND, MW_ERR_NO_SPACE where cap is
- * too small. */
+ * too small. state_put: MW_ERR_TOO_BIG above STATE_BYTES_MAX. */
 int state_put(struct db *db, const char *kind, const char *name, const void *bytes, size_t n);
 int state_get(struct db *db, const char *kind, const char *name, void *ret_bytes, size_t cap,
               size_t *ret_n);

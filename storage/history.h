@@ -23,28 +23,41 @@ void history_writer_destroy(struct history_writer *writer);
  * history_write then, inside a transaction. Frames beyond a full unwritten block push out the
  * oldest and are counted. */
 int history_add(struct history_writer *writer, const struct mw_frame *frame, float score);
+
+/* Stores all that waits, as one block (as more where the clock was set back in between: within a
+ * block time does not run back). The frames leave the writer when the transaction is committed;
+ * where it is rolled back they wait on. MW_ERR_NO_SPACE while the disk is full. */
 int history_write(struct history_writer *writer, struct db *db);
+
 /* Whether frames wait that history_write would store. */
 int history_pending(const struct history_writer *writer);
 
+/* Frames pushed out by newer ones before they were stored. */
+uint64_t history_dropped(const struct history_writer *writer);
+
 /* Reads back in the order of time, [from_us, to_us). Frames come with the channels of the given
- * names; one that a block does not know is invalid there. While it is open, at most one statement
- * of it is active. */
+ * names; one that a block does not know is invalid there, and the value of an invalid channel is 0.
+ * Where the clock was set back, what overlaps is passed over, so that time never runs back here.
+ * The reader holds no statement between two calls: writing and pruning go on beside it. */
 struct history_reader;
 int history_reader_open(struct history_reader **ret_reader, struct db *db, uint32_t machine,
                         const char *const *channels, uint32_t n_channels, int64_t from_us,
                         int64_t to_us);
 int history_reader_next(struct history_reader *reader, struct mw_frame *ret_frame,
-                        float *ret_score); /* MW_ERR_NOT_FOUND at the end; ret_score may be NULL */
+                        float *ret_score); /* MW_ERR_NOT_FOUND at the end; ret_score may be NULL.
+                                              MW_ERR_CORRUPT: a block fails its own check; the next
+                                              call goes on behind it */
 void history_reader_close(struct history_reader *reader);
 
 /* Frames stored for a machine since from_us. */
 int history_count(struct db *db, uint32_t machine, int64_t from_us, uint64_t *ret_n);
 
-/* One alarm change as a row, beside the outbox message of the same transaction. */
+/* One alarm change as a row, beside the outbox message of the same transaction. The newest 100,000
+ * are kept, fewer where max_bytes is small (one for each 4096 bytes). */
 int history_alert(struct db *db, const struct mw_alert *alert);
 
-/* The newest alerts first, at most cap. subject NULL: all. */
+/* The newest alerts first, at most cap. subject NULL: all. Rows that do not decode are passed over
+ * and counted as errors. */
 int history_alerts(struct db *db, const char *subject, struct mw_alert *ret_alerts, size_t cap,
                    size_t *ret_n);
 

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/db_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#define PRUNE_BLOCKS_MAX 1024 /* in one call, so that a clock set wrong cannot take all at once */
+
+int db_result(struct db *db, int code)
+{
+    if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE)
+        return MW_OK;
+    db->stats.n_errors++;
+    snprintf(db->error, sizeof db->error, "%s (%d)",
+             db->sqlite ? sqlite3_errmsg(db->sqlite) : sqlite3_errstr(code),
+             db->sqlite ? sqlite3_extended_errcode(db->sqlite) : code);
+    if (code == SQLITE_IOERR_NOMEM)
+        return MW_ERR_NO_MEMORY;
+    switch (code & 0xff) {
+    case SQLITE_FULL:
+        reserve_release(db->config.path);
+        db->squeezed = true;
+        return MW_ERR_NO_SPACE;
+    case SQLITE_NOMEM: return MW_ERR_NO_MEMORY;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return MW_ERR_CORRUPT;
+    case SQLITE_TOOBIG: return MW_ERR_TOO_BIG;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return MW_ERR_STATE;
+    default: return MW_ERR_IO;
+    }
+}
+
+int db_use(struct db *db, enum statement which, const char *sql, sqlite3_stmt **ret_stmt)
+{
+    if (db->in_transaction && sqlite3_get_autocommit(db->sqlite))
+        return MW_ERR_STATE;
+    sqlite3_stmt **stmt = &db->statements[which];
+    if (!*stmt) {
+        int code = sqlite3_prepare_v3(db->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL);
+        if (code != SQLITE_OK)
+            return db_result(db, code);
+    }
+    sqlite3_reset(*stmt);
+    sqlite3_clear_bindings(*stmt);
+    *ret_stmt = *stmt;
+    return MW_OK;
+}
+
+int db_row(struct db *db, sqlite3_stmt *stmt, int bound)
+{
+    if (bound != SQLITE_OK)
+        return MW_ERR_NO_MEMORY; /* or a blob beyond SQLite's limit, which every caller rules out */
+    int code = sqlite3_step(stmt);
+    if (code == SQLITE_ROW)
+        return MW_OK;
+    int result = code == SQLITE_DONE ? MW_ERR_NOT_FOUND : db_result(db, code);
+    sqlite3_reset(stmt);
+    return result;
+}
+
+int db_run(struct db *db, sqlite3_stmt *stmt, int bound)
+{
+    int result = db_row(db, stmt, bound);
+    if (result == MW_OK)
+        sqlite3_reset(stmt);
+    sqlite3_clear_bindings(stmt); /* bound bytes are the caller's */
+    return result == MW_ERR_NOT_FOUND ? MW_OK : result;
+}
+
+int db_number(struct db *db, enum statement which, const char *sql, int64_t *ret_number)
+{
+    sqlite3_stmt *stmt;
+    int result = db_use(db, which, sql, &stmt);
+    if (result == MW_OK)
+        result = db_row(db, stmt, SQLITE_OK);
+    if (result != MW_OK)
+        return result;
+    *ret_number = sqlite3_column_int64(stmt, 0);
+    sqlite3_reset(stmt);
+    return MW_OK;
+}
+
+static int pages(struct db *db, int64_t *ret_all, int64_t *ret_free)
+{
+    int result = db_number(db, ST_PAGE_COUNT, "PRAGMA page_count", ret_all);
+    if (result == MW_OK)
+        result = db_number(db, ST_FREE_COUNT, "PRAGMA freelist_count", ret_free);
+    return result;
+}
+
+/* Runs a statement that deletes; its count in *ret_n. */
+static int drop(struct db *db, enum statement which, const char *sql, int64_t limit, int *ret_n)
+{
+    sqlite3_stmt *stmt;
+    int result = db_use(db, which, sql, &stmt);
+    if (result == MW_OK)
+        result = db_run(db, stmt, sqlite3_bind_int64(stmt, 1, limit));
+    if (result == MW_OK)
+        *ret_n = sqlite3_changes(db->sqlite);
+    return result;
+}
+
+static int drop_oldest(struct db *db, bool alerts_too)
+{
+    int n = 0;
+    int result =
+        drop(db, ST_DROP_OLDEST_BLOCKS,
+             "DELETE FROM block WHERE id IN (SELECT id FROM block ORDER BY id LIMIT ?1)", 4, &n);
+    if (result != MW_OK)
+        return result;
+    db->stats.n_pruned_blocks += (uint64_t)n;
+    if (n == 0 && alerts_too)
+        result = drop(db, ST_DROP_OLDEST_ALERTS,
+                      "DELETE FROM alert WHERE id IN (SELECT id FROM alert ORDER BY id LIMIT ?1)",
+                      16, &n);
+    if (result == MW_OK && n == 0)
+        return MW_ERR_NO_SPACE;
+    return result;
+}
+
+int db_room(struct db *db, size_t n_bytes, uint32_t reserve_pages, bool alerts_too)
+{
+    /* Three quarters of each page filled, and a few to split the trees above. */
+    int64_t wanted = (int64_t)(n_bytes / (DB_PAGE_BYTES * 3 / 4)) + 4 + reserve_pages;
+    for (;;) {
+        int64_t n_all, n_free;
+        int result = pages(db, &n_all, &n_free);
+        if (result != MW_OK)
+            return result;
+        if (n_all - n_free + wanted <= (int64_t)db->max_pages)
+            return MW_OK;
+        result = drop_oldest(db, alerts_too);
+        if (result != MW_OK)
+            return result;
+    }
+}
+
+uint32_t db_history_leaves(const struct db *db)
+{
+    uint32_t eighth = db->max_pages / 8;
+    return eighth > ROOM_FOR_ALERTS + 32 ? eighth : ROOM_FOR_ALERTS + 32;
+}
+
+static int run_plain(struct db *db, enum statement which, const char *sql)
+{
+    sqlite3_stmt *stmt;
+    int result = db_use(db, which, sql, &stmt);
+    return result == MW_OK ? db_run(db, stmt, SQLITE_OK) : result;
+}
+
+int db_begin(struct db *db)
+{
+    assert(!db->in_transaction);
+    int result = run_plain(db, ST_BEGIN, "BEGIN IMMEDIATE");
+    if (result != MW_OK)
+        return result;
+    db->in_transaction = true;
+    db->at_begin = db->tally;
+    return MW_OK;
+}
+
+static int put_counter(struct db *db, const char *name, uint64_t before, uint64_t now)
+{
+    if (before == now)
+        return MW_OK;
+    sqlite3_stmt *stmt;
+    int result = db_use(db, ST_COUNTER_PUT, "UPDATE counter SET value = ?2 WHERE name = ?1", &stmt);
+    if (result != MW_OK)
+        return result;
+    int bound = sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC) |
+                sqlite3_bind_int64(stmt, 2, (sqlite3_int64)now);
+    return db_run(db, stmt, bound);
+}
+
+static int put_counters(struct db *db)
+{
+    const struct tally *was = &db->at_begin, *is = &db->tally;
+    int result = put_counter(db, "next_seq", was->next_seq, is->next_seq);
+    if (result == MW_OK)
+        result = put_counter(db, "outbox_dropped", was->dropped, is->dropped);
+    if (result == MW_OK)
+        result = put_counter(db, "dead_letters", was->dead_letters, is->dead_letters);
+    return result;
+}
+
+int db_commit(struct db *db)
+{
+    assert(db->in_transaction);
+    int64_t n_pages = db->stats.file_bytes / DB_PAGE_BYTES;
+    int result = put_counters(db);
+    if (result == MW_OK)
+        result = db_number(db, ST_PAGE_COUNT, "PRAGMA page_count", &n_pages);
+    if (result == MW_OK)
+        result = run_plain(db, ST_COMMIT, "COMMIT");
+    if (result != MW_OK) {
+        db_rollback(db);
+        return result;
+    }
+    db->in_transaction = false;
+    db->stats.n_commits++;
+    db->stats.file_bytes = n_pages * DB_PAGE_BYTES;
+    history_transaction_over(db, true);
+    return MW_OK;
+}
+
+void db_rollback(struct db *db)
+{
+    if (!db->in_transaction)
+        return;
+    db->in_transaction = false;
+    for (int i = 0; i < STATEMENT_COUNT; i++)
+        sqlite3_reset(db->statements[i]);
+    /* SQLite has rolled back by itself after some errors. Should its ROLLBACK fail, it is left
+     * without a transaction all the same. */
+    if (!sqlite3_get_autocommit(db->sqlite))
+        run_plain(db, ST_ROLLBACK, "ROLLBACK");
+    db->tally = db->at_begin;
+    history_transaction_over(db, false);
+}
+
+int db_prune(struct db *db, int64_t at_us)
+{
+    sqlite3_stmt *stmt;
+    int result = db_use(db, ST_DROP_EXPIRED_BLOCKS,
+                        "DELETE FROM block WHERE id IN (SELECT id FROM block WHERE last_us < ?1"
+                        " ORDER BY last_us LIMIT ?2)",
+                        &stmt);
+    if (result != MW_OK)
+        return result;
+    int bound = sqlite3_bind_int64(stmt, 1, at_us - db->config.history_us) |
+                sqlite3_bind_int(stmt, 2, PRUNE_BLOCKS_MAX);
+    result = db_run(db, stmt, bound);
+    if (result != MW_OK)
+        return result;
+    db->stats.n_pruned_blocks += (uint64_t)sqlite3_changes(db->sqlite);
+    if (db->squeezed)
+        db->squeezed = !reserve_make(db->config.path);
+    result = db_room(db, 0, db_history_leaves(db), false);
+    return result == MW_ERR_NO_SPACE ? MW_OK : result;
+}
+
+struct db_stats db_stats(const struct db *db)
+{
+    struct db_stats stats = db->stats;
+    stats.outbox_waiting = db->tally.waiting;
+    stats.outbox_bytes = db->tally.waiting_bytes;
+    stats.outbox_dropped = db->tally.dropped;
+    stats.dead_letters = db->tally.dead_letters;
+    return stats;
+}
+
+const char *db_error(const struct db *db)
+{
+    return db->error;
+}

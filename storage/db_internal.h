@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What storage/'s own files share, and the only place that sees SQLite. */
+#ifndef MW_STORAGE_DB_INTERNAL_H
+#define MW_STORAGE_DB_INTERNAL_H
+
+#include "base/result.h"
+#include "storage/db.h"
+#include "storage/history_block.h"
+
+#include <sqlite3.h>
+#include <stdbool.h>
+
+#define DB_PAGE_BYTES    4096
+#define OUTBOX_ROW_BYTES 64 /* what a waiting message costs beside its bytes */
+
+/* Pages that others leave free for those who matter more. Deleting needs almost none, so that
+ * acknowledgements work when nothing else does. */
+#define ROOM_FOR_OUTBOX   48u
+#define ROOM_FOR_STATE    64u
+#define ROOM_FOR_REGISTRY 128u
+#define ROOM_FOR_ALERTS   160u
+
+/* One prepared statement each; its text stands where it is used. */
+enum statement {
+    ST_PAGE_COUNT,
+    ST_FREE_COUNT,
+    ST_BEGIN,
+    ST_COMMIT,
+    ST_ROLLBACK,
+    ST_COUNTER_PUT,
+    ST_DROP_OLDEST_BLOCKS,
+    ST_DROP_EXPIRED_BLOCKS,
+    ST_DROP_OLDEST_ALERTS,
+    ST_MACHINE_GET,
+    ST_MACHINE_PUT,
+    ST_STATE_GET,
+    ST_STATE_PUT,
+    ST_BLOCK_PUT,
+    ST_BLOCK_NEXT,
+    ST_BLOCK_COUNT,
+    ST_ALERT_PUT,
+    ST_ALERT_TRIM,
+    ST_ALERT_LIST,
+    ST_ALERT_LIST_SUBJECT,
+    ST_OUTBOX_PUT,
+    ST_OUTBOX_PEEK,
+    ST_OUTBOX_SIZE,
+    ST_OUTBOX_DELETE,
+    ST_OUTBOX_VICTIM,
+    ST_DEAD_PUT,
+    ST_DEAD_TRIM,
+    ST_MODEL_FIND,
+    ST_MODEL_PUT,
+    ST_MODEL_RETIRE_ACTIVE,
+    ST_MODEL_COUNT,
+    ST_MODEL_SET,
+    ST_MODEL_TRIM,
+    ST_MODEL_ACTIVE,
+    ST_MODEL_LIST,
+    STATEMENT_COUNT
+};
+
+/* What is counted beside the rows; goes back with them when a transaction is rolled back. */
+struct tally {
+    uint64_t next_seq, dropped, dead_letters; /* kept in the table counter */
+    uint64_t waiting, waiting_bytes;          /* of the outbox, its rows included */
+};
+
+struct history_writer;
+
+struct db {
+    sqlite3 *sqlite;
+    sqlite3_stmt *statements[STATEMENT_COUNT];
+    struct store_config config;
+    uint32_t max_pages;
+    bool in_transaction;
+    bool squeezed; /* the disk was full; the reserve is gone until db_prune makes it anew */
+    struct tally tally, at_begin;
+    struct history_writer *writers; /* those whose frames are in this transaction */
+    struct db_stats stats;          /* the counters of this run only */
+    char error[200];
+    uint8_t scratch[HISTORY_BLOCK_BYTES_MAX];
+};
+
+/* An SQLite code as a result; trouble is counted and its words are kept. */
+int db_result(struct db *db, int code);
+
+/* The prepared statement, reset and without bindings. MW_ERR_STATE where SQLite has rolled the
+ * open transaction back by itself: nothing may be written as if it were part of it. */
+int db_use(struct db *db, enum statement which, const char *sql, sqlite3_stmt **ret_stmt);
+
+/* Runs a bound statement that returns no row. bound: the sum of the bind calls' codes. */
+int db_run(struct db *db, sqlite3_stmt *stmt, int bound);
+
+/* Steps once: MW_OK with a row (reset it after reading), MW_ERR_NOT_FOUND without; any other
+ * outcome has reset it. */
+int db_row(struct db *db, sqlite3_stmt *stmt, int bound);
+
+/* One number from a statement without parameters. */
+int db_number(struct db *db, enum statement which, const char *sql, int64_t *ret_number);
+
+/* Makes room for n_bytes more, leaving reserve_pages free: the oldest history goes, then, where
+ * alerts_too, the oldest alert rows. MW_ERR_NO_SPACE where all that is gone. */
+int db_room(struct db *db, size_t n_bytes, uint32_t reserve_pages, bool alerts_too);
+
+/* The pages that history leaves free for all others: it is the only thing that grows all day. */
+uint32_t db_history_leaves(const struct db *db);
+
+/* migrations.c: brings the schema to the newest version. first_seq: of a database just made. */
+int migrations_newest(void);
+int migrations_apply(struct db *db, int from, uint64_t first_seq);
+
+/* history.c: the transaction's end, told to each writer in db->writers. */
+void history_transaction_over(struct db *db, bool committed);
+
+/* Copies n channel names; MW_ERR_INVALID where n is not 1 to 32 or a name not 1 to 32 characters.
+ */
+int history_copy_names(char (*ret_names)[MW_NAME_MAX + 1], const char *const *names, uint32_t n);
+
+/* reserve.c: files beside the database. */
+
+/* A file of 1 MiB that is given back to a full disk, so that deletes work again. Made only where
+ * the disk has several times as much free; whether it is there now. */
+bool reserve_make(const char *path);
+void reserve_release(const char *path);
+
+/* Moves a corrupt database aside, its WAL with it; the three newest of such are kept. */
+int quarantine(const char *path, int64_t at_us, char *ret_where, size_t cap);
+
+/* The UTC seconds in the name of the newest quarantined database, or 0. */
+int64_t quarantine_newest_s(const char *path);
+
+#endif

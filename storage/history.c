@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/history.h"
+#include "storage/db_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static_assert(HISTORY_BLOCK_FRAMES == HISTORY_BLOCK_MAX_FRAMES, "one limit, said twice");
+
+/* A frame without the channels that its machine does not have. */
+struct kept {
+    int64_t at_us, mono_us, slot;
+    uint32_t valid, fresh;
+    float score;
+};
+
+struct history_writer {
+    struct db *db; /* while frames are in its transaction */
+    struct history_writer *next;
+    uint32_t machine, n_channels;
+    int64_t block_us;
+    uint64_t n_dropped;
+    uint32_t first, n, n_written; /* ring; the oldest n_written are in the transaction */
+    uint32_t n_at_risk;           /* pushed out while in the transaction */
+    struct kept kept[HISTORY_BLOCK_FRAMES];
+    char channels[MW_MAX_CHANNELS][MW_NAME_MAX + 1];
+    float values[]; /* [HISTORY_BLOCK_FRAMES][n_channels] */
+};
+
+int history_copy_names(char (*ret_names)[MW_NAME_MAX + 1], const char *const *names, uint32_t n)
+{
+    if (n < 1 || n > MW_MAX_CHANNELS)
+        return MW_ERR_INVALID;
+    for (uint32_t c = 0; c < n; c++) {
+        size_t length = strlen(names[c]);
+        if (length < 1 || length > MW_NAME_MAX)
+            return MW_ERR_INVALID;
+        memcpy(ret_names[c], names[c], length + 1);
+    }
+    return MW_OK;
+}
+
+int history_writer_create(struct history_writer **ret_writer, uint32_t machine,
+                          const char *const *channels, uint32_t n_channels, int64_t block_us)
+{
+    if (n_channels < 1 || n_channels > MW_MAX_CHANNELS || block_us <= 0)
+        return MW_ERR_INVALID;
+    struct history_writer *w =
+        calloc(1, sizeof *w + sizeof(float) * HISTORY_BLOCK_FRAMES * n_channels);
+    if (!w)
+        return MW_ERR_NO_MEMORY;
+    if (history_copy_names(w->channels, channels, n_channels) != MW_OK) {
+        free(w);
+        return MW_ERR_INVALID;
+    }
+    w->machine = machine;
+    w->n_channels = n_channels;
+    w->block_us = block_us;
+    *ret_writer = w;
+    return MW_OK;
+}
+
+static void leave_transaction(struct history_writer *w)
+{
+    struct history_writer **link = &w->db->writers;
+    while (*link != w)
+        link = &(*link)->next;
+    *link = w->next;
+    w->db = NULL;
+    w->next = NULL;
+    w->n_written = w->n_at_risk = 0;
+}
+
+void history_writer_destroy(struct history_writer *writer)
+{
+    if (writer && writer->db)
+        leave_transaction(writer);
+    free(writer);
+}
+
+static void forget_oldest(struct history_writer *w, uint32_t n)
+{
+    w->first = (w->first + n) % HISTORY_BLOCK_FRAMES;
+    w->n -= n;
+    if (w->n == 0)
+        w->first = 0; /* so that a ring that is never full touches little memory */
+}
+
+void history_transaction_over(struct db *db, bool committed)
+{
+    while (db->writers) {
+        struct history_writer *w = db->writers;
+        if (committed)
+            forget_oldest(w, w->n_written);
+        else
+            w->n_dropped += w->n_at_risk;
+        leave_transaction(w);
+    }
+}
+
+int history_add(struct history_writer *writer, const struct mw_frame *frame, float score)
+{
+    struct history_writer *w = writer;
+    if (w->n == HISTORY_BLOCK_FRAMES) {
+        if (w->n_written > 0) { /* lost only where the transaction fails */
+            w->n_written--;
+            w->n_at_risk++;
+        } else {
+            w->n_dropped++;
+        }
+        forget_oldest(w, 1);
+    }
+    uint32_t i = (w->first + w->n++) % HISTORY_BLOCK_FRAMES;
+    w->kept[i] = (struct kept){ frame->at_us, frame->mono_us, frame->slot,
+                                frame->valid, frame->fresh,   score };
+    memcpy(&w->values[(size_t)i * w->n_channels], frame->values, sizeof(float) * w->n_channels);
+    int64_t age_us = frame->mono_us - w->kept[w->first].mono_us;
+    return w->n == HISTORY_BLOCK_FRAMES || age_us >= w->block_us;
+}
+
+int history_pending(const struct history_writer *writer)
+{
+    return writer->n > writer->n_written;
+}
+
+uint64_t history_dropped(const struct history_writer *writer)
+{
+    return writer->n_dropped;
+}
+
+static const struct kept *kept_at(const struct history_writer *w, uint32_t i)
+{
+    return &w->kept[(w->first + i) % HISTORY_BLOCK_FRAMES];
+}
+
+/* How many frames from i on follow one another in time. */
+static uint32_t run_length(const struct history_writer *w, uint32_t i)
+{
+    uint32_t end = i + 1;
+    while (end < w->n && kept_at(w, end)->at_us >= kept_at(w, end - 1)->at_us)
+        end++;
+    return end - i;
+}
+
+static int pack(const struct history_writer *w, uint32_t from, uint32_t n, uint8_t *bytes,
+                size_t cap)
+{
+    const char *names[MW_MAX_CHANNELS];
+    struct history_block_writer block;
+    for (uint32_t c = 0; c < w->n_channels; c++)
+        names[c] = w->channels[c];
+    history_block_begin(&block, bytes, cap, names, w->n_channels, n);
+    for (uint32_t i = from; i < from + n; i++) {
+        const struct kept *k = kept_at(w, i);
+        struct mw_frame frame = { k->at_us, k->mono_us, k->slot, k->valid, k->fresh, { 0 } };
+        const float *values = &w->values[(size_t)(k - w->kept) * w->n_channels];
+        memcpy(frame.values, values, sizeof(float) * w->n_channels);
+        history_block_add(&block, &frame, k->score);
+    }
+    return history_block_finish(&block);
+}
+
+static int put_block(struct history_writer *w, struct db *db, uint32_t from, uint32_t n)
+{
+    int n_bytes = pack(w, from, n, db->scratch, sizeof db->scratch);
+    if (n_bytes < 0)
+        return n_bytes;
+    int result = db_room(db, (size_t)n_bytes, db_history_leaves(db), false);
+    sqlite3_stmt *stmt;
+    if (result == MW_OK)
+        result = db_use(db, ST_BLOCK_PUT,
+                        "INSERT INTO block (machine, first_us, last_us, n_frames, bytes)"
+                        " VALUES (?1, ?2, ?3, ?4, ?5)",
+                        &stmt);
+    if (result != MW_OK)
+        return result;
+    int bound = sqlite3_bind_int64(stmt, 1, w->machine) |
+                sqlite3_bind_int64(stmt, 2, kept_at(w, from)->at_us) |
+                sqlite3_bind_int64(stmt, 3, kept_at(w, from + n - 1)->at_us) |
+                sqlite3_bind_int64(stmt, 4, n) |
+                sqlite3_bind_blob(stmt, 5, db->scratch, n_bytes, SQLITE_STATIC);
+    return db_run(db, stmt, bound);
+}
+
+int history_write(struct history_writer *writer, struct db *db)
+{
+    struct history_writer *w = writer;
+    assert(db->in_transaction);
+    if (db->squeezed) /* what the reserve gave back is for acknowledgements */
+        return MW_ERR_NO_SPACE;
+    if (!w->db) {
+        w->db = db;
+        w->next = db->writers;
+        db->writers = w;
+    }
+    while (w->n_written < w->n) {
+        uint32_t n = run_length(w, w->n_written);
+        int result = put_block(w, db, w->n_written, n);
+        if (result != MW_OK)
+            return result;
+        w->n_written += n;
+        db->stats.n_history_blocks++;
+        db->stats.n_history_frames += n;
+    }
+    return MW_OK;
+}

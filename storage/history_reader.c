@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/db_internal.h"
+#include "storage/history.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct history_reader {
+    struct db *db; /* borrowed until close */
+    uint32_t machine, n_channels;
+    int64_t from_us, to_us;
+    int64_t block_us, block_id; /* the key of the block read last */
+    int64_t last_us;            /* of the frame handed out last */
+    bool in_block;
+    struct history_block block;
+    int map[MW_MAX_CHANNELS]; /* channel of the caller → channel of the block, or -1 */
+    char channels[MW_MAX_CHANNELS][MW_NAME_MAX + 1];
+    uint8_t bytes[HISTORY_BLOCK_BYTES_MAX];
+};
+
+int history_reader_open(struct history_reader **ret_reader, struct db *db, uint32_t machine,
+                        const char *const *channels, uint32_t n_channels, int64_t from_us,
+                        int64_t to_us)
+{
+    struct history_reader *r = calloc(1, sizeof *r);
+    if (!r)
+        return MW_ERR_NO_MEMORY;
+    if (history_copy_names(r->channels, channels, n_channels) != MW_OK) {
+        free(r);
+        return MW_ERR_INVALID;
+    }
+    r->db = db;
+    r->machine = machine;
+    r->n_channels = n_channels;
+    r->from_us = from_us;
+    r->to_us = to_us;
+    r->block_us = r->last_us = INT64_MIN;
+    *ret_reader = r;
+    return MW_OK;
+}
+
+void history_reader_close(struct history_reader *reader)
+{
+    free(reader);
+}
+
+static void map_channels(struct history_reader *r)
+{
+    for (uint32_t c = 0; c < r->n_channels; c++) {
+        r->map[c] = -1;
+        for (uint32_t b = 0; b < r->block.n_channels && r->map[c] < 0; b++)
+            if (strcmp(r->channels[c], r->block.channels[b]) == 0)
+                r->map[c] = (int)b;
+    }
+}
+
+/* Copies the row's block, so that the statement rests before the first frame is handed out. */
+static int take_block(struct history_reader *r, sqlite3_stmt *stmt)
+{
+    const void *bytes = sqlite3_column_blob(stmt, 2);
+    int n_bytes = sqlite3_column_bytes(stmt, 2);
+    r->block_us = sqlite3_column_int64(stmt, 0);
+    r->block_id = sqlite3_column_int64(stmt, 1);
+    if (!bytes || n_bytes > (int)sizeof r->bytes)
+        return MW_ERR_CORRUPT;
+    memcpy(r->bytes, bytes, (size_t)n_bytes);
+    if (history_block_open(&r->block, r->bytes, (size_t)n_bytes) != MW_OK)
+        return MW_ERR_CORRUPT;
+    map_channels(r);
+    r->in_block = true;
+    return MW_OK;
+}
+
+static int next_block(struct history_reader *r)
+{
+    sqlite3_stmt *stmt;
+    int result = db_use(r->db, ST_BLOCK_NEXT,
+                        "SELECT first_us, id, bytes FROM block WHERE machine = ?1"
+                        " AND (first_us, id) > (?2, ?3) AND first_us < ?4 AND last_us >= ?5"
+                        " ORDER BY first_us, id LIMIT 1",
+                        &stmt);
+    if (result != MW_OK)
+        return result;
+    int bound = sqlite3_bind_int64(stmt, 1, r->machine) | sqlite3_bind_int64(stmt, 2, r->block_us) |
+                sqlite3_bind_int64(stmt, 3, r->block_id) | sqlite3_bind_int64(stmt, 4, r->to_us) |
+                sqlite3_bind_int64(stmt, 5, r->from_us);
+    result = db_row(r->db, stmt, bound);
+    if (result != MW_OK)
+        return result;
+    result = take_block(r, stmt);
+    sqlite3_reset(stmt);
+    return result;
+}
+
+/* The block's frame with the caller's channels. */
+static void rearrange(const struct history_reader *r, const struct mw_frame *from,
+                      struct mw_frame *ret_frame)
+{
+    struct mw_frame to = { .at_us = from->at_us, .mono_us = from->mono_us, .slot = from->slot };
+    for (uint32_t c = 0; c < r->n_channels; c++) {
+        if (r->map[c] < 0 || !(from->valid >> r->map[c] & 1))
+            continue;
+        to.valid |= 1u << c;
+        to.fresh |= (from->fresh >> r->map[c] & 1) << c;
+        to.values[c] = from->values[r->map[c]];
+    }
+    *ret_frame = to;
+}
+
+/* The next wanted frame of the present block; MW_ERR_NOT_FOUND at its end. */
+static int next_in_block(struct history_reader *r, struct mw_frame *frame, float *score)
+{
+    for (;;) {
+        int result = history_block_next(&r->block, frame, score);
+        if (result != MW_OK)
+            return result == MW_ERR_NOT_FOUND ? result : MW_ERR_CORRUPT;
+        if (frame->at_us >= r->from_us && frame->at_us < r->to_us && frame->at_us >= r->last_us)
+            return MW_OK;
+    }
+}
+
+int history_reader_next(struct history_reader *reader, struct mw_frame *ret_frame, float *ret_score)
+{
+    struct mw_frame frame;
+    float score;
+    for (;;) {
+        int result = reader->in_block ? MW_OK : next_block(reader);
+        if (result != MW_OK)
+            return result;
+        result = next_in_block(reader, &frame, &score);
+        if (result == MW_OK)
+            break;
+        reader->in_block = false;
+        if (result != MW_ERR_NOT_FOUND)
+            return result;
+    }
+    reader->last_us = frame.at_us;
+    rearrange(reader, &frame, ret_frame);
+    if (ret_score)
+        *ret_score = score;
+    return MW_OK;
+}
+
+/* Frames at or after from_us in one block's bytes; none where they are corrupt. */
+static uint64_t count_in_block(const uint8_t *bytes, size_t n_bytes, int64_t from_us)
+{
+    struct history_block block;
+    struct mw_frame frame;
+    float score;
+    uint64_t n = 0;
+    if (!bytes || history_block_open(&block, bytes, n_bytes) != MW_OK)
+        return 0;
+    while (history_block_next(&block, &frame, &score) == MW_OK)
+        n += frame.at_us >= from_us;
+    return n;
+}
+
+int history_count(struct db *db, uint32_t machine, int64_t from_us, uint64_t *ret_n)
+{
+    sqlite3_stmt *stmt;
+    int result = db_use(db, ST_BLOCK_COUNT,
+                        "SELECT n_frames, CASE WHEN first_us < ?2 THEN bytes END FROM block"
+                        " WHERE machine = ?1 AND last_us >= ?2",
+                        &stmt);
+    if (result != MW_OK)
+        return result;
+    int bound = sqlite3_bind_int64(stmt, 1, machine) | sqlite3_bind_int64(stmt, 2, from_us);
+    uint64_t n = 0;
+    while ((result = db_row(db, stmt, bound)) == MW_OK) {
+        if (sqlite3_column_type(stmt, 1) == SQLITE_NULL)
+            n += (uint64_t)sqlite3_column_int64(stmt, 0);
+        else
+            n += count_in_block(sqlite3_column_blob(stmt, 1), (size_t)sqlite3_column_bytes(stmt, 1),
+                                from_us);
+    }
+    if (result != MW_ERR_NOT_FOUND)
+        return result;
+    *ret_n = n;
+    return MW_OK;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The schema, as numbered steps: a step that was released is never changed, another is added.
+ * docs/SPEC-database.md says what the columns mean. */
+#include "storage/db_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* application_id: "MWDB" in ASCII. */
+static const char *const steps[] = {
+    "PRAGMA application_id = 0x4d574442;"
+    "CREATE TABLE counter ("
+    " name TEXT PRIMARY KEY,"
+    " value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "INSERT INTO counter VALUES ('next_seq', 1), ('outbox_dropped', 0), ('dead_letters', 0);"
+
+    "CREATE TABLE machine ("
+    " id INTEGER PRIMARY KEY,"
+    " name TEXT NOT NULL UNIQUE) STRICT;"
+
+    "CREATE TABLE state ("
+    " kind TEXT NOT NULL,"
+    " name TEXT NOT NULL,"
+    " bytes BLOB NOT NULL,"
+    " PRIMARY KEY (kind, name)) STRICT;"
+
+    "CREATE TABLE block ("
+    " id INTEGER PRIMARY KEY,"
+    " machine INTEGER NOT NULL,"
+    " first_us INTEGER NOT NULL,"
+    " last_us INTEGER NOT NULL,"
+    " n_frames INTEGER NOT NULL,"
+    " bytes BLOB NOT NULL) STRICT;"
+    "CREATE INDEX block_range ON block (machine, first_us, last_us, n_frames);"
+    "CREATE INDEX block_age ON block (last_us);"
+
+    "CREATE TABLE alert ("
+    " id INTEGER PRIMARY KEY,"
+    " subject TEXT NOT NULL,"
+    " bytes BLOB NOT NULL) STRICT;"
+    "CREATE INDEX alert_subject ON alert (subject);"
+
+    "CREATE TABLE outbox ("
+    " seq INTEGER PRIMARY KEY,"
+    " at_us INTEGER NOT NULL,"
+    " severity INTEGER NOT NULL,"
+    " bytes BLOB NOT NULL) STRICT;"
+    "CREATE INDEX outbox_victim ON outbox (severity, seq);"
+
+    "CREATE TABLE dead_letter ("
+    " seq INTEGER PRIMARY KEY,"
+    " at_us INTEGER NOT NULL,"
+    " severity INTEGER NOT NULL,"
+    " reason INTEGER NOT NULL,"
+    " bytes BLOB NOT NULL) STRICT;"
+
+    "CREATE TABLE model ("
+    " id INTEGER PRIMARY KEY,"
+    " machine INTEGER NOT NULL,"
+    " digest BLOB NOT NULL,"
+    " state INTEGER NOT NULL,"
+    " turn INTEGER NOT NULL,"
+    " added_us INTEGER NOT NULL,"
+    " n_bytes INTEGER NOT NULL,"
+    " n_rows INTEGER NOT NULL,"
+    " r2 REAL NOT NULL,"
+    " bytes BLOB NOT NULL,"
+    " UNIQUE (machine, digest)) STRICT;"
+    "CREATE UNIQUE INDEX model_active ON model (machine) WHERE state = 3;",
+};
+
+int migrations_newest(void)
+{
+    return (int)(sizeof steps / sizeof steps[0]);
+}
+
+static int execute(struct db *db, const char *sql)
+{
+    return db_result(db, sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL));
+}
+
+/* One step and its number in one transaction. */
+static int take_step(struct db *db, int version, uint64_t first_seq)
+{
+    char end[160];
+    int n = 0;
+    if (version == 1)
+        n = snprintf(end, sizeof end,
+                     "UPDATE counter SET value = %" PRIu64 " WHERE name = 'next_seq';", first_seq);
+    snprintf(end + n, sizeof end - (size_t)n, "PRAGMA user_version = %d; COMMIT;", version);
+
+    int result = execute(db, "BEGIN IMMEDIATE");
+    if (result == MW_OK)
+        result = execute(db, steps[version - 1]);
+    if (result == MW_OK)
+        result = execute(db, end);
+    if (result != MW_OK && !sqlite3_get_autocommit(db->sqlite))
+        sqlite3_exec(db->sqlite, "ROLLBACK", NULL, NULL, NULL);
+    return result;
+}
+
+int migrations_apply(struct db *db, int from, uint64_t first_seq)
+{
+    int result = MW_OK;
+    for (int version = from + 1; result == MW_OK && version <= migrations_newest(); version++)
+        result = take_step(db, version, first_seq);
+    return result;
+}

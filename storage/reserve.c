@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The files beside the database: the reserve for a full disk, and corrupt databases put aside. */
+#include "storage/db_internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define RESERVE_BYTES    (1 << 20)
+#define QUARANTINED_KEPT 3
+#define PATH_BYTES       320 /* of a settings path and the longest suffix */
+
+static void beside(char ret_path[PATH_BYTES], const char *path, const char *suffix)
+{
+    snprintf(ret_path, PATH_BYTES, "%s%s", path, suffix);
+}
+
+/* The folder of path in ret_folder; the name in it is the result. */
+static const char *split(const char *path, char ret_folder[PATH_BYTES])
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash) {
+        snprintf(ret_folder, PATH_BYTES, ".");
+        return path;
+    }
+    snprintf(ret_folder, PATH_BYTES, "%.*s", (int)(slash - path) + 1, path);
+    return slash + 1;
+}
+
+bool reserve_make(const char *path)
+{
+    char name[PATH_BYTES], folder[PATH_BYTES];
+    struct statvfs disk;
+    beside(name, path, "-reserve");
+    if (access(name, F_OK) == 0)
+        return true;
+    split(path, folder);
+    if (statvfs(folder, &disk) != 0 ||
+        (uint64_t)disk.f_bavail * disk.f_frsize < (uint64_t)4 * RESERVE_BYTES)
+        return false;
+    int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return false;
+    bool made = posix_fallocate(fd, 0, RESERVE_BYTES) == 0;
+    close(fd);
+    if (!made)
+        unlink(name);
+    return made;
+}
+
+void reserve_release(const char *path)
+{
+    char name[PATH_BYTES];
+    beside(name, path, "-reserve");
+    unlink(name);
+}
+
+/* The seconds of NAME.corrupt-SECONDS, exactly; or 0. */
+static int64_t seconds_of(const char *entry, const char *name)
+{
+    static const char word[] = ".corrupt-";
+    size_t n_name = strlen(name);
+    if (strncmp(entry, name, n_name) != 0 || strncmp(entry + n_name, word, sizeof word - 1) != 0)
+        return 0;
+    const char *digits = entry + n_name + sizeof word - 1;
+    size_t n_digits = strspn(digits, "0123456789");
+    if (n_digits == 0 || n_digits > 12 || digits[n_digits] != 0)
+        return 0;
+    return strtoll(digits, NULL, 10);
+}
+
+struct found {
+    int64_t oldest_s, newest_s;
+    int n;
+};
+
+static struct found find_quarantined(const char *path)
+{
+    struct found found = { 0 };
+    char folder[PATH_BYTES];
+    const char *name = split(path, folder);
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return found;
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        int64_t at_s = seconds_of(entry->d_name, name);
+        if (at_s <= 0)
+            continue;
+        found.n++;
+        if (found.oldest_s == 0 || at_s < found.oldest_s)
+            found.oldest_s = at_s;
+        if (at_s > found.newest_s)
+            found.newest_s = at_s;
+    }
+    closedir(dir);
+    return found;
+}
+
+int64_t quarantine_newest_s(const char *path)
+{
+    return find_quarantined(path).newest_s;
+}
+
+static void name_quarantined(char ret_path[PATH_BYTES], const char *path, int64_t at_s,
+                             const char *tail)
+{
+    snprintf(ret_path, PATH_BYTES, "%s.corrupt-%" PRId64 "%s", path, at_s, tail);
+}
+
+/* SQLite finds the WAL of a moved database when both have moved alike. */
+static int move(const char *path, int64_t at_s, const char *tail)
+{
+    char from[PATH_BYTES], to[PATH_BYTES];
+    beside(from, path, tail);
+    name_quarantined(to, path, at_s, tail);
+    return rename(from, to) == 0 || errno == ENOENT ? MW_OK : MW_ERR_IO;
+}
+
+static void forget_oldest(const char *path)
+{
+    struct found found = find_quarantined(path);
+    for (; found.n > QUARANTINED_KEPT; found = find_quarantined(path)) {
+        static const char *const tails[] = { "-wal", "-shm", "" };
+        char name[PATH_BYTES];
+        for (int i = 0; i < 3; i++) {
+            name_quarantined(name, path, found.oldest_s, tails[i]);
+            if (unlink(name) != 0 && errno != ENOENT)
+                return;
+        }
+    }
+}
+
+static int make_renames_durable(const char *path)
+{
+    char folder[PATH_BYTES];
+    split(path, folder);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return MW_ERR_IO;
+    int failed = fsync(fd);
+    close(fd);
+    return failed ? MW_ERR_IO : MW_OK;
+}
+
+int quarantine(const char *path, int64_t at_us, char *ret_where, size_t cap)
+{
+    int64_t at_s = at_us / 1000000, newest_s = quarantine_newest_s(path);
+    if (at_s <= newest_s) /* never over another one */
+        at_s = newest_s + 1;
+    if (at_s <= 0)
+        at_s = 1;
+    /* The WAL goes first: a database without its WAL is only older, but a WAL that stays behind
+     * would be taken for the next database's. */
+    int result = move(path, at_s, "-wal");
+    if (result == MW_OK)
+        result = move(path, at_s, "-shm");
+    if (result == MW_OK)
+        result = move(path, at_s, "");
+    if (result == MW_OK)
+        result = make_renames_durable(path);
+    if (result != MW_OK)
+        return result;
+    forget_oldest(path);
+    snprintf(ret_where, cap, "%s.corrupt-%" PRId64, path, at_s);
+    return MW_OK;
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/db.h"
+#include "base/result.h"
+#include "storage/history.h"
+#include "storage/outbox.h"
+#include "support/suite.h"
+#include "unit/storage/temp_store.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+static void count_complaint(void *ctx, const struct mw_complaint *complaint)
+{
+    ck_assert_ptr_nonnull(complaint->rule);
+    (*(int *)ctx)++;
+}
+
+START_TEST(settings_not_given_get_their_defaults_and_wrong_ones_are_all_told)
+{
+    int n = 0;
+    const struct mw_complaints to = { count_complaint, &n };
+    struct store_config c = { 0 };
+    ck_assert_int_eq(store_settle(&c, &to), MW_OK);
+    ck_assert_str_eq(c.path, "/var/lib/millwright/millwright.db");
+    ck_assert_int_eq(c.max_bytes, 256 * MIB);
+    ck_assert_int_eq(c.outbox_bytes, 64 * MIB);
+    ck_assert_int_eq(c.block_us, 60000000);
+    c = (struct store_config){ .max_bytes = 8 * MIB };
+    ck_assert_int_eq(store_settle(&c, &to), MW_OK);
+    ck_assert_int_eq(c.outbox_bytes, 2 * MIB);
+    ck_assert_int_eq(n, 0);
+    c = (struct store_config){ .max_bytes = 4 * MIB - 1, .history_us = 1, .block_us = -1 };
+    ck_assert_int_eq(store_settle(&c, &to), MW_ERR_INVALID);
+    ck_assert_int_eq(n, 3);
+}
+END_TEST
+
+START_TEST(a_new_database_is_migrated_and_an_old_one_is_left_alone)
+{
+    struct temp_store t;
+    temp_begin(&t, 0);
+    ck_assert_int_eq(t.report.migrated_from, 0);
+    ck_assert_int_ge(t.report.migrated_to, 1);
+    ck_assert_str_eq(t.report.quarantined, "");
+    ck_assert_int_ge(db_stats(t.db).file_bytes, 4096);
+    temp_reopen(&t);
+    ck_assert_int_eq(t.report.migrated_from, t.report.migrated_to);
+    temp_end(&t);
+}
+END_TEST
+
+/* Another program's hand on the closed file. */
+static void execute(const char *path, const char *sql)
+{
+    sqlite3 *s;
+    char *words = NULL;
+    ck_assert_int_eq(sqlite3_open(path, &s), SQLITE_OK);
+    int code = sqlite3_exec(s, sql, NULL, NULL, &words);
+    ck_assert_msg(code == SQLITE_OK, "%s: %s", sql, words ? words : "");
+    sqlite3_close(s);
+}
+
+static int64_t ask(const char *path, const char *sql)
+{
+    sqlite3 *s;
+    sqlite3_stmt *stmt;
+    ck_assert_int_eq(sqlite3_open(path, &s), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_prepare_v2(s, sql, -1, &stmt, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
+    int64_t n = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    sqlite3_close(s);
+    return n;
+}
+
+START_TEST(a_newer_programs_database_is_refused_and_not_moved)
+{
+    struct temp_store t;
+    temp_begin(&t, 0);
+    db_close(t.db);
+    t.db = NULL;
+    execute(t.config.path, "PRAGMA user_version = 99");
+    ck_assert_int_eq(db_open(&t.db, &t.config, AT_US, &t.report), MW_ERR_UNSUPPORTED);
+    ck_assert_int_eq(ask(t.config.path, "PRAGMA user_version"), 99);
+    temp_end(&t);
+}
+END_TEST
+
+START_TEST(another_programs_database_is_refused_and_not_touched)
+{
+    struct temp_store t;
+    temp_make(&t, 0);
+    execute(t.config.path, "CREATE TABLE theirs (x); INSERT INTO theirs VALUES (7)");
+    ck_assert_int_eq(db_open(&t.db, &t.config, AT_US, &t.report), MW_ERR_UNSUPPORTED);
+    ck_assert_int_eq(ask(t.config.path, "SELECT x FROM theirs"), 7);
+    temp_end(&t);
+}
+END_TEST
+
+START_TEST(a_second_connection_is_kept_out)
+{
+    struct temp_store t;
+    struct db *second = NULL;
+    temp_begin(&t, 0);
+    ck_assert_int_eq(db_open(&second, &t.config, AT_US, NULL), MW_ERR_STATE);
+    ck_assert_ptr_null(second);
+    ck_assert_int_eq(db_begin(t.db), MW_OK);
+    ck_assert_int_eq(state_put(t.db, "k", "n", "x", 1), MW_OK);
+    ck_assert_int_eq(db_commit(t.db), MW_OK);
+    temp_end(&t);
+}
+END_TEST
+
+static void overwrite(const char *path, off_t at, const void *bytes, size_t n)
+{
+    int fd = open(path, O_RDWR);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(pwrite(fd, bytes, n, at), (ssize_t)n);
+    close(fd);
+}
+
+static bool exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+static void push(struct db *db, const char *text)
+{
+    struct outbox_message m = { .seq = outbox_next_seq(db), .at_us = AT_US, .severity = 2 };
+    m.n_bytes = (uint16_t)strlen(text);
+    memcpy(m.bytes, text, m.n_bytes);
+    ck_assert_int_eq(db_begin(db), MW_OK);
+    ck_assert_int_eq(outbox_push(db, &m), MW_OK);
+    ck_assert_int_eq(db_commit(db), MW_OK);
+}
+
+START_TEST(a_corrupt_header_is_put_aside_and_numbers_go_on_above_the_old_ones)
+{
+    struct temp_store t;
+    temp_begin(&t, 0);
+    for (int i = 0; i < 20; i++)
+        push(t.db, "message");
+    uint64_t before = outbox_next_seq(t.db);
+    db_close(t.db);
+    overwrite(t.config.path, 0, "garbage garbage garbage garbage garbage", 39);
+    temp_open(&t);
+    char expected[400];
+    snprintf(expected, sizeof expected, "%s.corrupt-1767225600", t.config.path);
+    ck_assert_str_eq(t.report.quarantined, expected);
+    ck_assert(exists(expected));
+    ck_assert_uint_gt(outbox_next_seq(t.db), before);
+    ck_assert_uint_lt(outbox_next_seq(t.db), (uint64_t)1 << 53);
+    push(t.db, "goes on");
+    temp_end(&t);
+}
+END_TEST
+
+START_TEST(a_corrupt_page_within_is_found_at_the_opening)
+{
+    struct temp_store t;
+    uint8_t junk[4096];
+    temp_begin(&t, 0);
+    for (int i = 0; i < 200; i++)
+        push(t.db, "message message message message message message message message message");
+    db_close(t.db);
+    memset(junk, 0xa5, sizeof junk);
+    struct stat s;
+    ck_assert_int_eq(stat(t.config.path, &s), 0);
+    for (off_t at = 2 * 4096; at < s.st_size; at += 4096)
+        overwrite(t.config.path, at, junk, sizeof junk);
+    temp_open(&t);
+    ck_assert_str_ne(t.report.quarantined, "");
+    push(t.db, "goes on");
+    temp_end(&t);
+}
+END_TEST
+
+START_TEST(the_wal_of_a_corrupt_database_moves_with_it)
+{
+    struct temp_store t;
+    char wal[300], moved[400];
+    temp_begin(&t, 0);
+    db_close(t.db);
+    snprintf(wal, sizeof wal, "%s-wal", t.config.path);
+    snprintf(moved, sizeof moved, "%s.corrupt-1767225600-wal", t.config.path);
+    overwrite(t.config.path, 0, "garbage garbage garbage garbage garbage", 39);
+    int fd = open(wal, O_WRONLY | O_CREAT, 0600);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, "left over", 9), 9);
+    close(fd);
+    temp_open(&t);
+    ck_assert(exists(moved));
+    push(t.db, "goes on");
+    temp_end(&t);
+}
+END_TEST
+
+START_TEST(only_the_three_newest_corrupt_ones_are_kept_and_none_is_written_over)
+{
+    struct temp_store t;
+    temp_begin(&t, 0);
+    uint64_t seq = outbox_next_seq(t.db);
+    for (int i = 0; i < 6; i++) {
+        db_close(t.db);
+        overwrite(t.config.path, 0, "garbage garbage garbage garbage garbage", 39);
+        temp_open(&t); /* always at the same second, as with a clock that stands */
+        ck_assert_uint_gt(outbox_next_seq(t.db), seq);
+        seq = outbox_next_seq(t.db);
+    }
+    int n = 0;
+    for (int s = 0; s < 6; s++) {
+        char name[400];
+        snprintf(name, sizeof name, "%s.corrupt-%d", t.config.path, 1767225600 + s);
+        n += exists(name);
+        ck_assert(s < 3 || exists(name));
+    }
+    ck_assert_int_eq(n, 3);
+    temp_end(&t);
+}
+END_TEST
+
+START_TEST(a_wal_cut_short_loses_no_more_than_its_end)
+{
+    struct temp_store t;
+    temp_begin(&t, 0);
+    for (int i = 0; i < 10; i++)
+        push(t.db, "message");
+    /* As after a crash: the files as they are, without the close that tidies up. */
+    char command[1200], wal[300];
+    snprintf(command, sizeof command, "cp %s %s.copy && cp %s-wal %s.copy-wal", t.config.path,
+             t.config.path, t.config.path, t.config.path);
+    ck_assert_int_eq(system(command), 0);
+    db_close(t.db);
+    snprintf(wal, sizeof wal, "%s.copy-wal", t.config.path);
+    strcat(t.config.path, ".copy");
+    struct stat s;
+    ck_assert_int_eq(stat(wal, &s), 0);
+    ck_assert_int_eq(truncate(wal, s.st_size - 100), 0);
+    temp_open(&t);
+    ck_assert_str_eq(t.report.quarantined, "");
+    ck_assert_uint_ge(outbox_next_seq(t.db), 10);
+    temp_end(&t);
+}
+END_TEST
+
+START_TEST(a_missing_folder_and_a_folder_for_a_file_are_io_errors)
+{
+    struct temp_store t;
+    temp_make(&t, 0);
+    struct store_config c = t.config;
+    snprintf(c.path, sizeof c.path, "%s/not/there.db", t.folder);
+    ck_assert_int_eq(db_open(&t.db, &c, AT_US, NULL), MW_ERR_IO);
+    snprintf(c.path, sizeof c.path, "%s", t.folder);
+    ck_assert_int_eq(db_open(&t.db, &c, AT_US, NULL), MW_ERR_IO);
+    temp_end(&t);
+}
+END_TEST
+
+START_TEST(a_rolled_back_group_leaves_nothing)
+{
+    struct temp_store t;
+    char got[8];
+    size_t n;
+    temp_begin(&t, 0);
+    push(t.db, "one");
+    struct outbox_message m = { .seq = 2, .n_bytes = 3, .bytes = "two" };
+    ck_assert_int_eq(db_begin(t.db), MW_OK);
+    ck_assert_int_eq(outbox_push(t.db, &m), MW_OK);
+    ck_assert_int_eq(outbox_acknowledged(t.db, 1), MW_OK);
+    ck_assert_int_eq(state_put(t.db, "kind", "name", "x", 1), MW_OK);
+    ck_assert_uint_eq(outbox_next_seq(t.db), 3);
+    db_rollback(t.db);
+    ck_assert_uint_eq(outbox_next_seq(t.db), 2);
+    ck_assert_uint_eq(db_stats(t.db).outbox_waiting, 1);
+    ck_assert_int_eq(state_get(t.db, "kind", "name", got, sizeof got, &n), MW_ERR_NOT_FOUND);
+    temp_end(&t);
+}
+END_TEST
+
+START_TEST(a_close_in_the_middle_of_a_group_leaves_nothing_of_it)
+{
+    struct temp_store t;
+    char got[8];
+    size_t n;
+    temp_begin(&t, 0);
+    ck_assert_int_eq(db_begin(t.db), MW_OK);
+    ck_assert_int_eq(state_put(t.db, "kind", "name", "x", 1), MW_OK);
+    temp_reopen(&t);
+    ck_assert_int_eq(state_get(t.db, "kind", "name", got, sizeof got, &n), MW_ERR_NOT_FOUND);
+    temp_end(&t);
+}
+END_TEST
+
+START_TEST(state_is_kept_by_kind_and_name)
+{
+    struct temp_store t;
+    char got[8] = "";
+    size_t n = 77;
+    temp_begin(&t, 0);
+    ck_assert_int_eq(state_get(t.db, "alarm", "a", got, 8, &n), MW_ERR_NOT_FOUND);
+    ck_assert_int_eq(state_put(t.db, "alarm", "a", "12345678", 8), MW_OK);
+    ck_assert_int_eq(state_put(t.db, "alarm", "b", "b", 1), MW_OK);
+    ck_assert_int_eq(state_put(t.db, "detector", "a", "", 0), MW_OK);
+    ck_assert_int_eq(state_put(t.db, "alarm", "b", "bb", 2), MW_OK);
+    temp_reopen(&t);
+    ck_assert_int_eq(state_get(t.db, "alarm", "a", got, 7, &n), MW_ERR_NO_SPACE);
+    ck_assert_uint_eq(n, 77);
+    ck_assert_int_eq(state_get(t.db, "alarm", "a", got, 8, &n), MW_OK);
+    ck_assert_uint_eq(n, 8);
+    ck_assert_mem_eq(got, "12345678", 8);
+    ck_assert_int_eq(state_get(t.db, "alarm", "b", got, 8, &n), MW_OK);
+    ck_assert_uint_eq(n, 2);
+    ck_assert_int_eq(state_get(t.db, "detector", "a", NULL, 0, &n), MW_OK);
+    ck_assert_uint_eq(n, 0);
+    static uint8_t big[STATE_BYTES_MAX + 1];
+    ck_assert_int_eq(state_put(t.db, "k", "n", big, sizeof big), MW_ERR_TOO_BIG);
+    ck_assert_int_eq(state_put(t.db, "k", "n", big, STATE_BYTES_MAX), MW_OK);
+    temp_end(&t);
+}
+END_TEST
+
+START_TEST(a_machines_number_stays)
+{
+    struct temp_store t;
+    uint32_t a, b, again;
+    temp_begin(&t, 0);
+    ck_assert_int_eq(db_machine(t.db, "press-07", &a), MW_OK);
+    ck_assert_int_eq(db_machine(t.db, "fan-2", &b), MW_OK);
+    ck_assert_uint_ne(a, b);
+    temp_reopen(&t);
+    ck_assert_int_eq(db_machine(t.db, "press-07", &again), MW_OK);
+    ck_assert_uint_eq(a, again);
+    ck_assert_int_eq(db_machine(t.db, "", &again), MW_ERR_INVALID);
+    temp_end(&t);
+}
+END_TEST
+
+START_TEST(the_file_is_in_wal_mode_with_full_sync_and_no_shared_memory)
+{
+    struct temp_store t;
+    char name[300];
+    temp_begin(&t, 0);
+    push(t.db, "x");
+    snprintf(name, sizeof name, "%s-wal", t.config.path);
+    ck_assert(exists(name));
+    snprintf(name, sizeof name, "%s-shm", t.config.path);
+    ck_assert(!exists(name));
+    db_close(t.db);
+    t.db = NULL;
+    ck_assert_int_eq(ask(t.config.path, "PRAGMA application_id"), 0x4d574442);
+    ck_assert_int_eq(ask(t.config.path,
+                         "SELECT count(*) FROM sqlite_schema WHERE type = 'table'"
+                         " AND name NOT LIKE 'sqlite_%' AND sql NOT LIKE '%STRICT%'"),
+                     0);
+    temp_end(&t);
+}
+END_TEST
+
+MW_SUITE("storage/db", settings_not_given_get_their_defaults_and_wrong_ones_are_all_told,
+         a_new_database_is_migrated_and_an_old_one_is_left_alone,
+         a_newer_programs_database_is_refused_and_not_moved,
+         another_programs_database_is_refused_and_not_touched, a_second_connection_is_kept_out,
+         a_corrupt_header_is_put_aside_and_numbers_go_on_above_the_old_ones,
+         a_corrupt_page_within_is_found_at_the_opening, the_wal_of_a_corrupt_database_moves_with_it,
+         only_the_three_newest_corrupt_ones_are_kept_and_none_is_written_over,
+         a_wal_cut_short_loses_no_more_than_its_end,
+         a_missing_folder_and_a_folder_for_a_file_are_io_errors, a_rolled_back_group_leaves_nothing,
+         a_close_in_the_middle_of_a_group_leaves_nothing_of_it, state_is_kept_by_kind_and_name,
+         a_machines_number_stays, the_file_is_in_wal_mode_with_full_sync_and_no_shared_memory)
