@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NO_UNIT      254 /* reserved (Modbus over Serial Line V1.02, 2.2) */
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct value_word PARITIES[] = { { "none", 'N' }, { "even", 'E' }, { "odd", 'O' } };
@@ -70,10 +71,11 @@ static void build_bus(struct build *b, const struct node *node, const struct raw
         report_node(b->report, node, "tcp", "a bus has rtu or tcp, not both");
     if (!rtu && !tcp)
         report_node(b->report, node, NULL, "needs rtu or tcp");
+    struct bus_config other = { 0 }; /* where there are both, both are read, and neither is used */
     if (raw->tcp)
-        read_tcp(&(struct reader){ b->report, tcp }, raw->tcp, bus);
+        read_tcp(&(struct reader){ b->report, tcp }, raw->tcp, rtu ? &other : bus);
     if (raw->rtu)
-        read_rtu(&(struct reader){ b->report, rtu }, raw->rtu, bus);
+        read_rtu(&(struct reader){ b->report, rtu }, raw->rtu, tcp ? &other : bus);
     if (bus->kind == BUS_NONE)
         return; /* said above, or its mapping is faulty */
     struct report_settling settling = { b->report, { node } };
@@ -160,12 +162,16 @@ static void read_range(const struct reader *r, const struct raw_point *raw,
         return;
     }
     double ends[2] = { 0, 0 };
+    bool right = true;
     const struct node *entry = node->first;
     for (size_t i = 0; i < 2; i++, entry = entry->next) {
         const char *rule = entry->faulty ? NULL : value_number(raw->range[i], &ends[i]);
         if (rule)
             report_node(r->report, entry, NULL, "'%s' %s", raw->range[i], rule);
+        right = right && !rule && !entry->faulty;
     }
+    if (!right)
+        return;
     point->has_range = true;
     point->range_min = ends[0];
     point->range_max = ends[1];
@@ -208,16 +214,16 @@ void build_device_timing(const struct reader *r, const char *timeout, const char
                          const char *pause, const char *retries, const char *max_registers,
                          const char *max_gap, struct device_config *device)
 {
-    device->timeout_us =
-        read_duration(r, "timeout", timeout, ZERO_IS_REFUSED, device->timeout_us);
+    device->timeout_us = read_duration(r, "timeout", timeout, ZERO_IS_REFUSED, device->timeout_us);
     device->turnaround_us =
         read_duration(r, "turnaround", turnaround, ZERO_IS_REFUSED, device->turnaround_us);
     device->pause_us = read_duration(r, "pause", pause, ZERO_IS_FINE, device->pause_us);
     device->retries = (uint32_t)read_whole(r, "retries", retries, 0, 1000000, device->retries);
     device->max_registers = (uint16_t)read_whole(r, "max_registers", max_registers, 1, UINT16_MAX,
                                                  device->max_registers);
-    device->max_gap =
-        (uint16_t)read_whole(r, "max_gap", max_gap, 0, UINT16_MAX, device->max_gap);
+    uint64_t gap = read_whole(r, "max_gap", max_gap, 0, UINT16_MAX - 1, DEVICE_NO_GAP);
+    if (read_given(r, "max_gap", max_gap))
+        device->max_gap = gap ? (uint16_t)gap : DEVICE_NO_GAP; /* zero would mean the default */
 }
 
 /* Room for one more point; NULL when there is none. */
@@ -346,7 +352,9 @@ static void build_device(struct build *b, const struct node *node, const struct 
     else
         device->retries = UINT32_MAX;
     read_name(&r, "name", raw->name, device->name);
-    device->unit = (uint8_t)read_whole(&r, "unit", raw->unit, 0, 255, 0);
+    /* What no bus allows becomes one such number, so that the rule of this bus is what is said. */
+    uint64_t unit = read_whole(&r, "unit", raw->unit, 0, UINT64_MAX, 0);
+    device->unit = unit <= 255 ? (uint8_t)unit : NO_UNIT;
     build_device_timing(&r, raw->timeout, raw->turnaround, raw->pause, raw->retries,
                         raw->max_registers, raw->max_gap, device);
     build_points(b, node, raw, profile, device, index);

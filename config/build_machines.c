@@ -106,11 +106,10 @@ static void read_channel(const struct reader *r, const struct raw_channel *raw,
 {
     if (read_name(r, "name", raw->name, channel->name))
         plan->named = true;
-    channel->role =
-        (uint8_t)read_word(r, "role", raw->role, ROLES, sizeof ROLES / sizeof ROLES[0],
-                           channel->role);
-    channel->sensor.no_data_us = read_duration(r, "no_data", raw->no_data, ZERO_IS_REFUSED,
-                                               channel->sensor.no_data_us);
+    channel->role = (uint8_t)read_word(r, "role", raw->role, ROLES, sizeof ROLES / sizeof ROLES[0],
+                                       channel->role);
+    channel->sensor.no_data_us =
+        read_duration(r, "no_data", raw->no_data, ZERO_IS_REFUSED, channel->sensor.no_data_us);
     channel->sensor.stuck_us = read_stuck(r, raw->stuck, channel->sensor.stuck_us);
     if (raw->limits)
         read_limits(&(struct reader){ r->report, node_get(r->node, "limits") }, raw->limits,
@@ -192,8 +191,8 @@ static void read_entry(const struct reader *r, const struct raw_channel *raw, bo
     }
     uint16_t i = detector->n_channels++;
     detector->channels[i] = (struct mw_channel_config){ .role = MW_ROLE_SCORE };
-    watch->plans[i] = (struct channel_plan){ .own = of_type ? NULL : r->node,
-                                             .type = of_type ? r->node : NULL };
+    watch->plans[i] =
+        (struct channel_plan){ .own = of_type ? NULL : r->node, .type = of_type ? r->node : NULL };
     memcpy(watch->plans[i].ref, ref, sizeof ref);
     read_channel(r, raw, &detector->channels[i], &watch->plans[i]);
 }
@@ -204,8 +203,10 @@ static void read_watch(const struct reader *r, const struct raw_watch *raw, bool
     struct machine_config *machine = &watch->machine;
     machine->detector.period_us =
         read_duration(r, "period", raw->period, ZERO_IS_REFUSED, machine->detector.period_us);
-    if (machine->detector.period_us < MIN_PERIOD_US || machine->detector.period_us > MAX_PERIOD_US)
+    if (machine->detector.period_us < MIN_PERIOD_US || machine->detector.period_us > MAX_PERIOD_US) {
         report_node(r->report, r->node, "period", "'%s' is not in 10ms to 1h", raw->period);
+        machine->detector.period_us = DEFAULT_PERIOD_US;
+    }
     if (raw->model)
         read_model(&(struct reader){ r->report, node_get(r->node, "model") }, raw->model, machine);
     if (raw->trend)
@@ -227,28 +228,6 @@ static void set_defaults(struct machine_config *machine)
     machine->learn_rows = DEFAULT_LEARN_ROWS;
 }
 
-/* ---- types ---- */
-
-static void build_types(struct build *b)
-{
-    b->types = calloc(b->raw->machine_types_count + 1u, sizeof b->types[0]);
-    if (!b->types) {
-        b->no_memory = true;
-        return;
-    }
-    b->n_types = b->raw->machine_types_count;
-    const struct node *node = node_get(b->document.root, "machine_types");
-    node = node ? node->first : NULL;
-    for (size_t i = 0; i < b->n_types; i++, node = node->next) {
-        if (node->faulty)
-            continue;
-        struct reader r = { b->report, node };
-        set_defaults(&b->types[i].machine);
-        read_name(&r, "name", b->raw->machine_types[i].name, b->types[i].machine.name);
-        read_watch(&r, &b->raw->machine_types[i].watch, true, &b->types[i]);
-    }
-}
-
 /* ---- machines ---- */
 
 /* The devices that a machine's channels may name. */
@@ -256,9 +235,9 @@ struct reach {
     struct build *b;
     const struct node *node;
     const struct raw_machine *raw;
-    int64_t only;                    /* the device of a point without a role; -1: none */
+    int64_t only;                     /* the device of a point without a role; -1: none */
     int64_t devices[MW_MAX_CHANNELS]; /* by role; -1: unknown */
-    bool broken;                     /* a device is unknown, and that was said */
+    bool broken;                      /* a device is unknown, and that was said */
 };
 
 static void read_devices(struct reach *reach)
@@ -270,8 +249,6 @@ static void read_devices(struct reach *reach)
     struct reader r = { b->report, reach->node };
     const struct node *list = node_get(reach->node, "devices");
     reach->only = -1;
-    if (node_get(reach->node, "device") && list)
-        report_node(b->report, reach->node, "devices", "a machine has device or devices, not both");
     if (raw->device) {
         reach->only = read_reference(&r, "device", raw->device, "device", &devices);
         reach->broken |= reach->only < 0;
@@ -284,10 +261,10 @@ static void read_devices(struct reach *reach)
         for (size_t k = 0; k < i; k++)
             if (raw->devices[k].role[0] && strcmp(raw->devices[k].role, raw->devices[i].role) == 0)
                 report_node(b->report, entry, "role", "'%s' is given twice", raw->devices[i].role);
-        reach->devices[i] = read_reference(&at, "device", raw->devices[i].device, "device",
-                                           &devices);
+        reach->devices[i] =
+            read_reference(&at, "device", raw->devices[i].device, "device", &devices);
         reach->broken |= reach->devices[i] < 0;
-        if (raw->devices_count == 1)
+        if (raw->devices_count == 1 && !raw->device)
             reach->only = reach->devices[i];
     }
 }
@@ -311,17 +288,31 @@ static int64_t device_of(const struct reach *reach, const char *ref, const char 
 
 /* Says that a channel finds no point. A type's channel is not to blame; the machine is. */
 static void refuse_point(const struct reach *reach, const struct channel_plan *plan,
-                         const char *format, const char *first, const char *second)
+                         const char *why)
 {
-    char text[160];
     struct build *b = reach->b;
-    int n = snprintf(text, sizeof text, "'%s' %s", plan->ref, format);
-    (void)n;
     if (plan->own && node_get(plan->own, "point"))
-        report_node(b->report, plan->own, "point", "%s%s%s", text, first, second);
+        report_node(b->report, plan->own, "point", "'%s' %s", plan->ref, why);
     else
         report_node(b->report, reach->node, node_get(reach->node, "device") ? "device" : "devices",
-                    "channel %s%s%s of machine type '%s'", text, first, second, reach->raw->type);
+                    "channel '%s' of machine type '%s' %s", plan->ref, reach->raw->type, why);
+}
+
+static void refuse_device(const struct reach *reach, const struct channel_plan *plan)
+{
+    if (strchr(plan->ref, '.'))
+        refuse_point(reach, plan, "names no role of this machine and no device");
+    else
+        refuse_point(reach, plan, "needs a device: give the machine one, or write ROLE.POINT");
+}
+
+static void refuse_name(const struct reach *reach, const struct channel_plan *plan,
+                        const struct device_config *device, const char *nearest)
+{
+    char why[3 * MW_NAME_MAX];
+    snprintf(why, sizeof why, "is no point of device '%s'%s%s%s", device->name,
+             nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    refuse_point(reach, plan, why);
 }
 
 static void resolve_channel(const struct reach *reach, struct watch *watch, uint16_t c)
@@ -333,24 +324,17 @@ static void resolve_channel(const struct reach *reach, struct watch *watch, uint
     watch->machine.points[c] = UINT32_MAX;
     if (device < 0) {
         if (!reach->broken)
-            refuse_point(reach, plan,
-                         strchr(plan->ref, '.') ? "names no device or role of this machine"
-                                                : "needs a device: give the machine one, or write "
-                                                  "ROLE.POINT",
-                         "", "");
+            refuse_device(reach, plan);
         return;
     }
     const struct device_config *d = &config->devices[device];
     struct names points = { config->points + d->first_point, d->n_points,
                             sizeof config->points[0] };
-    int64_t i = d->n_points ? find_name(&points, name) : -1;
+    if (!d->n_points)
+        return; /* the device itself is wrong, and that was said */
+    int64_t i = find_name(&points, name);
     if (i < 0) {
-        const char *nearest = d->n_points ? nearest_name(&points, name) : NULL;
-        if (!d->n_points)
-            return; /* the device itself is wrong, and that was said */
-        char which[MW_NAME_MAX + 24];
-        snprintf(which, sizeof which, "is no point of device '%s'", d->name);
-        refuse_point(reach, plan, which, nearest ? "; did you mean " : "", nearest ? nearest : "");
+        refuse_name(reach, plan, d, nearest_name(&points, name));
         return;
     }
     watch->machine.points[c] = d->first_point + (uint32_t)i;
@@ -393,20 +377,50 @@ static void settle_channel(struct build *b, struct watch *watch, uint16_t c)
     (void)mw_sensor_settle(&channel->sensor, &to);
 }
 
+/* Where the settings of trend or alarm are written: by the machine, its type or neither. */
+static struct report_settling section(struct build *b, const struct node *node,
+                                      const struct node *type, const char *key)
+{
+    const struct node *own = node_get(node, key), *of_type = node_get(type, key);
+    if (!own && !of_type)
+        own = node ? node : type;
+    return (struct report_settling){ b->report, { own, of_type } };
+}
+
 static void settle_watch(struct build *b, const struct node *node, const struct node *type,
                          struct watch *watch)
 {
     struct mw_detector_config *detector = &watch->machine.detector;
     for (uint16_t c = 0; c < detector->n_channels; c++)
         settle_channel(b, watch, c);
-    const struct node *trend = node_get(node, "trend"), *of_type = node_get(type, "trend");
-    struct report_settling settling = { b->report, { trend ? trend : node, of_type } };
+    struct report_settling settling = section(b, node, type, "trend");
     struct mw_complaints to = report_complaints(&settling);
     (void)mw_trend_settle(&detector->trend, &to);
-    const struct node *alarm = node_get(node, "alarm");
-    of_type = node_get(type, "alarm");
-    settling = (struct report_settling){ b->report, { alarm ? alarm : node, of_type } };
+    settling = section(b, node, type, "alarm");
     (void)alarm_settle(&watch->machine.alarm, &to);
+}
+
+static void build_types(struct build *b)
+{
+    b->types = calloc(b->raw->machine_types_count + 1u, sizeof b->types[0]);
+    if (!b->types) {
+        b->no_memory = true;
+        return;
+    }
+    b->n_types = b->raw->machine_types_count;
+    const struct node *node = node_get(b->document.root, "machine_types");
+    node = node ? node->first : NULL;
+    for (size_t i = 0; i < b->n_types; i++, node = node->next) {
+        if (node->faulty)
+            continue;
+        struct reader r = { b->report, node };
+        set_defaults(&b->types[i].machine);
+        read_name(&r, "name", b->raw->machine_types[i].name, b->types[i].machine.name);
+        read_watch(&r, &b->raw->machine_types[i].watch, true, &b->types[i]);
+        /* A copy: its machines settle what they make of it, and zero must still mean not given. */
+        struct watch alone = b->types[i];
+        settle_watch(b, NULL, node, &alone);
+    }
 }
 
 static void build_machine(struct build *b, const struct node *node, const struct raw_machine *raw,
@@ -460,11 +474,6 @@ void build_machines(struct build *b)
         build_machine(b, node, &b->raw->machines[i], &b->plans[i]);
         c->machines[i] = b->plans[i].machine;
     }
-    const struct node *type = node_get(b->document.root, "machine_types");
-    type = type ? type->first : NULL;
-    for (size_t i = 0; i < b->n_types; i++, type = type->next)
-        if (!type->faulty)
-            settle_watch(b, NULL, type, &b->types[i]);
 }
 
 void build_finish(struct build *b)

@@ -2,7 +2,6 @@
 /* What must hold between the modules: names are unique, no two devices answer to one number, each
  * machine is watched by something, and every bus can carry what is asked of it. */
 #include "config/build.h"
-#include "config/traffic.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,8 +32,9 @@ static void check_units(struct build *b)
         for (size_t k = 0; k < i; k++) {
             if (c->devices[k].bus != d->bus || c->devices[k].unit != d->unit)
                 continue;
-            report_node(b->report, entry, "unit", "'%u' is also the unit of device '%s' on bus '%s'",
-                        d->unit, c->devices[k].name, c->buses[d->bus].name);
+            report_node(b->report, entry, "unit",
+                        "'%u' is also the unit of device '%s' on bus '%s'", d->unit,
+                        c->devices[k].name, c->buses[d->bus].name);
             break;
         }
     }

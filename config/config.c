@@ -56,8 +56,7 @@ int config_load_bytes(struct config **ret_config, const char *name, const uint8_
     struct report errors = { 0 };
     struct build build = { .report = &errors, .base_dir = base_dir, .profile_dir = profile_dir };
     build.config = calloc(1, sizeof *build.config);
-    int result =
-        build.config ? load(&build, name, bytes, n_bytes) : (int)MW_ERR_NO_MEMORY;
+    int result = build.config ? load(&build, name, bytes, n_bytes) : (int)MW_ERR_NO_MEMORY;
     result = conclude(&errors, name, result, report, ctx);
     build_finish(&build);
     if (result == MW_OK)
@@ -107,8 +106,8 @@ int config_load(struct config **ret_config, const char *path, const char *profil
         if (report)
             report(ctx, &error);
     } else {
-        result = config_load_bytes(ret_config, path, bytes, n_bytes, folder, profile_dir, report,
-                                   ctx);
+        result =
+            config_load_bytes(ret_config, path, bytes, n_bytes, folder, profile_dir, report, ctx);
     }
     free(folder);
     free(bytes);

@@ -56,8 +56,8 @@ static size_t utf8_length(const uint8_t *p, size_t n)
         if (p[0] < FORMS[i].lead_min || p[0] > FORMS[i].lead_max)
             continue;
         size_t n_bytes = FORMS[i].n_bytes;
-        if (n_bytes > n || (n_bytes > 1 && (p[1] < FORMS[i].second_min ||
-                                            p[1] > FORMS[i].second_max)))
+        if (n_bytes > n ||
+            (n_bytes > 1 && (p[1] < FORMS[i].second_min || p[1] > FORMS[i].second_max)))
             return 0;
         for (size_t k = 2; k < n_bytes; k++)
             if ((p[k] & 0xc0) != 0x80)
@@ -119,9 +119,13 @@ static struct node *add_node(struct growth *g, enum node_kind kind, struct place
     if (document->n_nodes == document->cap_nodes)
         return NULL;
     struct node *node = &document->nodes[document->n_nodes++];
-    *node = (struct node){ .kind = kind, .line = p.line, .column = p.column,
-                           .key_line = p.line, .key_column = p.column,
-                           .up = g->open, .document = document };
+    *node = (struct node){ .kind = kind,
+                           .line = p.line,
+                           .column = p.column,
+                           .key_line = p.line,
+                           .key_column = p.column,
+                           .up = g->open,
+                           .document = document };
     if (!g->open) {
         document->root = node;
         return node;
@@ -208,24 +212,19 @@ static int grow(struct growth *g, const yaml_event_t *event)
             return refuse(g, p, MW_ERR_INVALID, "anchors (&) and tags (!) are not allowed");
         if (event->type == YAML_SCALAR_EVENT)
             return on_scalar(g, event);
-        return on_start(
-            g, event->type == YAML_MAPPING_START_EVENT ? NODE_MAPPING : NODE_SEQUENCE, p);
-    case YAML_ALIAS_EVENT:
-        return refuse(g, p, MW_ERR_INVALID, "aliases (*) are not allowed");
+        return on_start(g, event->type == YAML_MAPPING_START_EVENT ? NODE_MAPPING : NODE_SEQUENCE,
+                        p);
+    case YAML_ALIAS_EVENT: return refuse(g, p, MW_ERR_INVALID, "aliases (*) are not allowed");
     case YAML_MAPPING_END_EVENT:
     case YAML_SEQUENCE_END_EVENT:
         g->open = g->open->up;
         g->depth--;
         return MW_OK;
-    case YAML_DOCUMENT_START_EVENT:
-        return on_document(g, p);
-    case YAML_DOCUMENT_END_EVENT:
-        g->done = true;
-        return MW_OK;
+    case YAML_DOCUMENT_START_EVENT: return on_document(g, p);
+    case YAML_DOCUMENT_END_EVENT: g->done = true; return MW_OK;
     case YAML_STREAM_START_EVENT:
     case YAML_STREAM_END_EVENT:
-    case YAML_NO_EVENT:
-        return MW_OK;
+    case YAML_NO_EVENT: return MW_OK;
     }
     return MW_OK;
 }

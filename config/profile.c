@@ -91,11 +91,10 @@ static int load_profile(struct build *b, struct profile *profile, const struct r
                     profile->file ? profile->file : profile->name, mw_result_text(result));
         return result;
     }
-    result =
-        document_read(&profile->document, profile->file, profile->bytes, n_bytes, b->report);
+    result = document_read(&profile->document, profile->file, profile->bytes, n_bytes, b->report);
     if (result == MW_OK)
-        result = raw_profile_load(&profile->raw, &profile->document, profile->bytes, n_bytes,
-                                  b->report);
+        result =
+            raw_profile_load(&profile->raw, &profile->document, profile->bytes, n_bytes, b->report);
     if (result == MW_OK) {
         build_header(b, profile);
         result = build_points(b, profile);

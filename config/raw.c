@@ -124,8 +124,11 @@ static int load(void **ret_raw, struct document *document, const uint8_t *bytes,
         n_bytes = sound.n;
     }
     char log[MAX_LOG] = "";
-    const cyaml_config_t config = { .log_fn = hear, .log_ctx = log, .mem_fn = cyaml_mem,
-                                    .log_level = CYAML_LOG_ERROR, .flags = CYAML_CFG_NO_ALIAS };
+    const cyaml_config_t config = { .log_fn = hear,
+                                    .log_ctx = log,
+                                    .mem_fn = cyaml_mem,
+                                    .log_level = CYAML_LOG_ERROR,
+                                    .flags = CYAML_CFG_NO_ALIAS };
     cyaml_data_t *raw = NULL;
     cyaml_err_t error = cyaml_load_data(bytes, n_bytes, &config, schema, &raw, NULL);
     free(sound.bytes);

@@ -105,17 +105,25 @@ static const struct node *holder(const struct node *node, const char *setting)
 static void add_complaint(void *ctx, const struct mw_complaint *complaint)
 {
     const struct report_settling *settling = ctx;
-    const struct node *node = NULL;
-    for (size_t i = 0; !node && i < 2; i++)
-        node = holder(settling->nodes[i], complaint->setting);
+    const struct node *own = settling->nodes[0], *below = settling->nodes[1];
+    const struct node *node = holder(own, complaint->setting);
+    bool inherited = !node && holder(below, complaint->setting);
+    if (inherited)
+        node = holder(below, complaint->setting);
     bool written = node != NULL;
     if (!node)
-        node = settling->nodes[0] ? settling->nodes[0] : settling->nodes[1];
+        node = own ? own : below;
 
     char path[PLACE_MAX_PATH];
     node_path(node, complaint->setting, path);
     if (report_has(settling->report, node->document->file, path))
         return;
+    if (inherited && own) {
+        /* Right where it is written, wrong together with what is written here. */
+        report_node(settling->report, own, complaint->setting, "inherited '%s' %s",
+                    node_get(node, complaint->setting)->text, complaint->rule);
+        return;
+    }
     const struct node *value = written ? node_get(node, complaint->setting) : NULL;
     const char *text = value && value->kind == NODE_SCALAR ? value->text : complaint->value;
     if (text && text[0])
@@ -147,8 +155,7 @@ static int by_file(const void *a, const void *b)
     return files ? files : by_place(a, b);
 }
 
-size_t report_flush(struct report *report, const char *first_file, config_error_fn *tell,
-                    void *ctx)
+size_t report_flush(struct report *report, const char *first_file, config_error_fn *tell, void *ctx)
 {
     if (report->n)
         qsort(report->entries, report->n, sizeof report->entries[0], by_file);

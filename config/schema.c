@@ -18,7 +18,7 @@
     CYAML_FIELD_STRING_PTR(#member, CYAML_FLAG_DEFAULT, structure, member, 0, MAX_TEXT)
 #define MAP(structure, member, fields) \
     CYAML_FIELD_MAPPING_PTR(#member, CYAML_FLAG_OPTIONAL, structure, member, fields)
-#define LIST(structure, member, entry, max)                                                  \
+#define LIST(structure, member, entry, max)                                                    \
     CYAML_FIELD_SEQUENCE(#member, CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, structure, member, \
                          entry, 0, max)
 #define NEED_LIST(structure, member, entry, max) \
@@ -37,9 +37,13 @@ static const struct cyaml_schema_field GATEWAY[] = {
 };
 
 static const struct cyaml_schema_field RTU[] = {
-    NEED(struct raw_rtu, device),    TEXT(struct raw_rtu, baud),      TEXT(struct raw_rtu, parity),
-    TEXT(struct raw_rtu, data_bits), TEXT(struct raw_rtu, stop_bits),
-    TEXT(struct raw_rtu, frame_gap), CYAML_FIELD_END,
+    NEED(struct raw_rtu, device),
+    TEXT(struct raw_rtu, baud),
+    TEXT(struct raw_rtu, parity),
+    TEXT(struct raw_rtu, data_bits),
+    TEXT(struct raw_rtu, stop_bits),
+    TEXT(struct raw_rtu, frame_gap),
+    CYAML_FIELD_END,
 };
 
 static const struct cyaml_schema_field TCP[] = {
@@ -141,26 +145,29 @@ static const struct cyaml_schema_field ALARM[] = {
 };
 
 /* The fields of struct raw_watch, at the top level of those that have it. */
-#define WATCH_TEXT(structure, member)                                    \
-    { .key = #member,                                                    \
-      .data_offset = offsetof(structure, watch.member),                  \
-      .value = { CYAML_VALUE_STRING(CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, char *, 0, \
-                                    MAX_TEXT) } }
-#define WATCH_MAP(structure, member, type, fields)                       \
-    { .key = #member,                                                    \
-      .data_offset = offsetof(structure, watch.member),                  \
-      .value = { CYAML_VALUE_MAPPING(CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, type, fields) } }
-#define WATCH(structure)                                                                        \
-    WATCH_TEXT(structure, period), WATCH_MAP(structure, model, struct raw_model, MODEL),        \
-        WATCH_MAP(structure, trend, struct raw_trend, TREND),                                   \
-        WATCH_MAP(structure, alarm, struct raw_alarm, ALARM),                                   \
-    {                                                                                           \
-        .key = "channels", .data_offset = offsetof(structure, watch.channels),                  \
-        .count_offset = offsetof(structure, watch.channels_count),                              \
-        .count_size = sizeof(uint32_t), .value = {                                              \
-            CYAML_VALUE_SEQUENCE(CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct raw_channel,   \
-                                 &CHANNEL_ENTRY, 0, MW_MAX_CHANNELS)                            \
-        }                                                                                       \
+#define WATCH_TEXT(structure, member)                                                         \
+    {                                                                                         \
+        .key = #member, .data_offset = offsetof(structure, watch.member), .value = {          \
+            CYAML_VALUE_STRING(CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, char *, 0, MAX_TEXT) \
+        }                                                                                     \
+    }
+#define WATCH_MAP(structure, member, type, fields)                                      \
+    {                                                                                   \
+        .key = #member, .data_offset = offsetof(structure, watch.member), .value = {    \
+            CYAML_VALUE_MAPPING(CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, type, fields) \
+        }                                                                               \
+    }
+#define WATCH(structure)                                                                           \
+    WATCH_TEXT(structure, period), WATCH_MAP(structure, model, struct raw_model, MODEL),           \
+        WATCH_MAP(structure, trend, struct raw_trend, TREND),                                      \
+        WATCH_MAP(structure, alarm, struct raw_alarm, ALARM),                                      \
+    {                                                                                              \
+        .key = "channels", .data_offset = offsetof(structure, watch.channels),                     \
+        .count_offset = offsetof(structure, watch.channels_count), .count_size = sizeof(uint32_t), \
+        .value = {                                                                                 \
+            CYAML_VALUE_SEQUENCE(CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct raw_channel,     \
+                                 &CHANNEL_ENTRY, 0, MW_MAX_CHANNELS)                               \
+        }                                                                                          \
     }
 
 static const struct cyaml_schema_field TYPE[] = {
@@ -194,18 +201,12 @@ static const struct cyaml_schema_value MACHINE_ENTRY = {
 };
 
 static const struct cyaml_schema_field MQTT[] = {
-    TEXT(struct raw_mqtt, uri),
-    TEXT(struct raw_mqtt, client_id),
-    TEXT(struct raw_mqtt, version),
-    TEXT(struct raw_mqtt, keepalive),
-    TEXT(struct raw_mqtt, heartbeat),
-    TEXT(struct raw_mqtt, username),
-    TEXT(struct raw_mqtt, password_file),
-    TEXT(struct raw_mqtt, ca_file),
-    TEXT(struct raw_mqtt, cert_file),
-    TEXT(struct raw_mqtt, key_file),
-    TEXT(struct raw_mqtt, topic_prefix),
-    CYAML_FIELD_END,
+    TEXT(struct raw_mqtt, uri),           TEXT(struct raw_mqtt, client_id),
+    TEXT(struct raw_mqtt, version),       TEXT(struct raw_mqtt, keepalive),
+    TEXT(struct raw_mqtt, heartbeat),     TEXT(struct raw_mqtt, username),
+    TEXT(struct raw_mqtt, password_file), TEXT(struct raw_mqtt, ca_file),
+    TEXT(struct raw_mqtt, cert_file),     TEXT(struct raw_mqtt, key_file),
+    TEXT(struct raw_mqtt, topic_prefix),  CYAML_FIELD_END,
 };
 
 static const struct cyaml_schema_field STORE[] = {

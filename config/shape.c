@@ -32,8 +32,7 @@ static void refuse_key(const struct node *child, const struct cyaml_schema_value
 {
     char path[PLACE_MAX_PATH];
     node_path(child, NULL, path);
-    const char *nearest =
-        report->n < REPORT_MAX_ERRORS ? nearest_key(mapping, child->key) : NULL;
+    const char *nearest = report->n < REPORT_MAX_ERRORS ? nearest_key(mapping, child->key) : NULL;
     if (nearest)
         report_at(report, child->document->file, child->key_line, child->key_column, path,
                   "unknown key; did you mean '%s'?", nearest);
@@ -118,7 +117,10 @@ size_t shape_check(struct node *node, const struct cyaml_schema_value *schema,
 {
     const char *sin = NULL;
     if (is_nothing(node)) {
-        sin = "has no value";
+        /* A section whose settings are all commented out is one that is not there. */
+        bool section = schema->type != CYAML_STRING && node->up && !node->up->up;
+        sin = section ? NULL : "has no value";
+        node->faulty = true;
     } else if (schema->type == CYAML_MAPPING) {
         if (node->kind == NODE_MAPPING)
             return check_mapping(node, schema, report);
@@ -131,7 +133,7 @@ size_t shape_check(struct node *node, const struct cyaml_schema_value *schema,
         sin = node->kind == NODE_SCALAR ? check_text(node, schema) : "must be a single value";
     }
     if (!sin)
-        return 0;
+        return node->faulty ? 1 : 0;
     report_node(report, node, NULL, "%s", sin);
     node->faulty = true;
     return 1;

@@ -9,7 +9,9 @@
 #include "config/schema.h"
 
 /* Reports unknown and repeated keys, wrong kinds of values, empty values, missing keys, lists and
- * texts that are too long. Marks faulty nodes. Returns how many nodes are faulty or missing. */
+ * texts that are too long. Marks faulty
+ * nodes, and sections without a value, which are no fault. Returns how many are marked or missing.
+ */
 size_t shape_check(struct node *node, const struct cyaml_schema_value *schema,
                    struct report *report);
 

@@ -1,90 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config/traffic.h"
+/* How busy a bus will be: the very requests that its poller will plan, by their time on the wire.
+ */
+#include "base/result.h"
+#include "config/config.h"
+#include "fieldbus/plan.h"
 
 #include <stdlib.h>
 
 /* A sensor's time from the end of a request to the beginning of its reply. Makers state 1 to 30 ms;
  * most small RS-485 sensors answer within 5 ms. */
-#define REPLY_US          5000.0
-#define REQUEST_BYTES     8 /* unit, function, address, count, CRC (Modbus over Serial Line, 2.5.1) */
-#define REPLY_FRAME_BYTES 5 /* unit, function, byte count, CRC */
+#define REPLY_US 5000.0
 
-double traffic_exchange_us(const struct bus_config *bus, const struct device_config *device,
-                           uint32_t n_bytes)
+/* Modbus over Serial Line V1.02, 2.3 and Application Protocol V1.1b3, 6.1 to 6.4: unit, function,
+ * address, count, CRC out; unit, function, byte count, data, CRC back. */
+#define REQUEST_BYTES 8
+#define REPLY_BYTES   5
+
+static double poll_us(const struct bus_config *bus, const struct device_config *device,
+                      const struct plan_poll *poll)
 {
-    double bits = 1.0 + bus->data_bits + (bus->parity == 'N' ? 0 : 1) + bus->stop_bits;
-    double character_us = bits * 1e6 / bus->baud;
-    double characters = REQUEST_BYTES + REPLY_FRAME_BYTES + n_bytes;
-    return characters * character_us + 2.0 * (double)bus->frame_gap_us + (double)device->pause_us +
-           REPLY_US;
+    bool bits = poll->kind == REGISTER_COIL || poll->kind == REGISTER_DISCRETE;
+    double n_data = bits ? (poll->count + 7) / 8 : 2 * poll->count;
+    return (REQUEST_BYTES + REPLY_BYTES + n_data) * (double)bus_character_us(bus) +
+           2.0 * (double)bus->frame_gap_us + (double)device->pause_us + REPLY_US;
 }
 
-static bool is_bits(const struct point_config *p)
+static struct device_config *devices_of(const struct config *config, size_t bus, size_t *ret_n)
 {
-    return p->kind == REGISTER_COIL || p->kind == REGISTER_DISCRETE;
-}
-
-static uint32_t length(const struct point_config *p)
-{
-    uint16_t n = is_bits(p) ? 1 : value_registers(p->type);
-    return n ? n : 1;
-}
-
-static int by_request(const void *a, const void *b)
-{
-    const struct point_config *x = *(const struct point_config *const *)a;
-    const struct point_config *y = *(const struct point_config *const *)b;
-    if (x->period_us != y->period_us)
-        return x->period_us < y->period_us ? -1 : 1;
-    if (x->kind != y->kind)
-        return x->kind < y->kind ? -1 : 1;
-    return (x->address > y->address) - (x->address < y->address);
-}
-
-/* Share of the time that one device takes: its polled points in as few requests as its settings
- * allow, those of one period and kind together. */
-static double device_load(const struct bus_config *bus, const struct device_config *d,
-                          const struct point_config **points, size_t n)
-{
-    double load = 0;
-    if (n)
-        qsort(points, n, sizeof points[0], by_request);
-    for (size_t i = 0; i < n;) {
-        const struct point_config *first = points[i];
-        uint32_t end = first->address + length(first);
-        uint32_t most = is_bits(first) && d->max_registers >= 125 ? 2000 : d->max_registers;
-        for (i++; i < n; i++) {
-            const struct point_config *p = points[i];
-            uint32_t p_end = p->address + length(p);
-            if (p->period_us != first->period_us || p->kind != first->kind ||
-                p->address > end + d->max_gap || p_end - first->address > most)
-                break;
-            end = p_end > end ? p_end : end;
-        }
-        uint32_t n_items = end - first->address;
-        uint32_t n_bytes = is_bits(first) ? (n_items + 7) / 8 : 2 * n_items;
-        load += traffic_exchange_us(bus, d, n_bytes) / (double)first->period_us;
-    }
-    return load;
+    struct device_config *devices = malloc((config->n_devices + 1) * sizeof *devices);
+    size_t n = 0;
+    for (size_t i = 0; devices && i < config->n_devices; i++)
+        if (config->devices[i].bus == bus)
+            devices[n++] = config->devices[i];
+    *ret_n = n;
+    return devices;
 }
 
 double config_bus_load(const struct config *config, size_t bus)
 {
     const struct bus_config *b = &config->buses[bus];
-    if (b->kind != BUS_RTU || b->baud == 0)
+    if (b->kind != BUS_RTU)
         return 0;
-    const struct point_config **points = malloc((config->n_points + 1) * sizeof *points);
-    if (!points)
-        return 0;
+    size_t n_devices = 0;
+    struct device_config *devices = devices_of(config, bus, &n_devices);
+    struct plan plan = { 0 };
     double load = 0;
-    for (size_t i = 0; i < config->n_devices; i++) {
-        const struct device_config *d = &config->devices[i];
-        size_t n = 0;
-        for (uint32_t p = d->first_point; d->bus == bus && p < d->first_point + d->n_points; p++)
-            if (config->points[p].period_us > 0)
-                points[n++] = &config->points[p];
-        load += device_load(b, d, points, n);
-    }
-    free(points);
+    if (devices && plan_init(&plan, devices, n_devices, config->points, 0) == MW_OK)
+        for (size_t i = 0; i < plan.n_polls; i++)
+            load += poll_us(b, &devices[plan.polls[i].device], &plan.polls[i]) /
+                    (double)plan.polls[i].period_us;
+    plan_finish(&plan);
+    free(devices);
     return load;
 }

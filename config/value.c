@@ -150,8 +150,8 @@ static int take_scaled(const char *text, const struct scale *scales, size_t n_sc
 
 const char *value_duration(const char *text, int64_t *ret_us)
 {
-    int took = take_scaled(text, DURATIONS, sizeof DURATIONS / sizeof DURATIONS[0],
-                           MAX_DURATION_US, ret_us);
+    int took = take_scaled(text, DURATIONS, sizeof DURATIONS / sizeof DURATIONS[0], MAX_DURATION_US,
+                           ret_us);
     if (took > 0)
         return NULL;
     uint64_t bare;
@@ -162,8 +162,7 @@ const char *value_duration(const char *text, int64_t *ret_us)
 
 const char *value_size(const char *text, int64_t *ret_bytes)
 {
-    int took =
-        take_scaled(text, SIZES, sizeof SIZES / sizeof SIZES[0], MAX_SIZE_BYTES, ret_bytes);
+    int took = take_scaled(text, SIZES, sizeof SIZES / sizeof SIZES[0], MAX_SIZE_BYTES, ret_bytes);
     if (took > 0)
         return NULL;
     uint64_t bare;
@@ -211,8 +210,7 @@ const char *value_name(const char *text)
     return NULL;
 }
 
-bool value_choose(const char *text, const struct value_word *words, size_t n_words,
-                  int *ret_value)
+bool value_choose(const char *text, const struct value_word *words, size_t n_words, int *ret_value)
 {
     for (size_t i = 0; i < n_words; i++) {
         if (strcmp(text, words[i].word) != 0)
@@ -254,6 +252,10 @@ unsigned value_distance(const char *a, const char *b, unsigned cap)
 bool value_resembles(const char *a, const char *b, unsigned *ret_distance)
 {
     size_t n = strlen(a);
+    if (n >= 3 && n < strlen(b) && strlen(b) - n <= 3 && strncmp(a, b, n) == 0) {
+        *ret_distance = 2;
+        return true;
+    }
     unsigned most = n < 3 ? 0 : n < 6 ? 1 : 2;
     unsigned distance = value_distance(a, b, most + 1);
     if (distance > most)

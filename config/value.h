@@ -39,15 +39,15 @@ struct value_word {
     const char *word;
     int value;
 };
-bool value_choose(const char *text, const struct value_word *words, size_t n_words,
-                  int *ret_value);
+bool value_choose(const char *text, const struct value_word *words, size_t n_words, int *ret_value);
 
 /* How many characters to insert, remove, replace or swap with their neighbour turn a into b; cap
  * where it is cap or more or a text is longer than 32 (Damerau-Levenshtein, optimal string
  * alignment). */
 unsigned value_distance(const char *a, const char *b, unsigned cap);
 
-/* Whether b may be what the writer of a meant: at most a third of it differs, never more than 2. */
+/* Whether b may be what the writer of a meant: at most a third of it differs, never more than 2
+ * characters; or b goes on where a ends. */
 bool value_resembles(const char *a, const char *b, unsigned *ret_distance);
 
 #endif

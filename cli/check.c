@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* millwright check FILE: says everything that is wrong with a configuration, or what it holds.
+ * Touches no device, no broker and no file but the one named and its profiles. */
+#include "base/result.h"
+#include "cli/verbs.h"
+#include "config/config.h"
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#define HIGH_LOAD 0.8 /* of a bus; above, retries have little room */
+
+struct output {
+    bool json;
+    size_t n_errors;
+};
+
+static void print_json_text(const char *text)
+{
+    putchar('"');
+    for (const char *p = text; *p; p++) {
+        unsigned char c = (unsigned char)*p;
+        if (c == '"' || c == '\\')
+            printf("\\%c", c);
+        else if (c < 0x20 || c == 0x7f)
+            printf("\\u%04x", c);
+        else
+            putchar(c);
+    }
+    putchar('"');
+}
+
+static void print_error_json(const struct output *output, const struct config_error *error)
+{
+    fputs(output->n_errors ? ",\n    {\"file\": " : "\n    {\"file\": ", stdout);
+    print_json_text(error->file);
+    printf(", \"line\": %d, \"column\": %d, \"path\": ", error->line, error->column);
+    print_json_text(error->path);
+    fputs(", \"message\": ", stdout);
+    print_json_text(error->message);
+    putchar('}');
+}
+
+static void print_error(void *ctx, const struct config_error *error)
+{
+    struct output *output = ctx;
+    if (output->json) {
+        print_error_json(output, error);
+    } else {
+        fprintf(stderr, "%s:", error->file);
+        if (error->line > 0)
+            fprintf(stderr, "%d:%d:", error->line, error->column);
+        fprintf(stderr, " %s%s%s\n", error->path, error->path[0] ? ": " : "", error->message);
+    }
+    output->n_errors++;
+}
+
+static size_t count_polled(const struct config *config)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < config->n_points; i++)
+        n += config->points[i].period_us > 0;
+    return n;
+}
+
+static void print_summary(const char *file, const struct config *config)
+{
+    printf("%s: ok\n", file);
+    printf("  %zu buses, %zu devices, %zu points (%zu polled), %zu machines\n", config->n_buses,
+           config->n_devices, config->n_points, count_polled(config), config->n_machines);
+    if (config->n_buses == 0)
+        puts("  no bus: nothing is polled");
+    for (size_t i = 0; i < config->n_buses; i++) {
+        if (config->buses[i].kind != BUS_RTU)
+            continue;
+        double load = config_bus_load(config, i);
+        printf("  bus %s: predicted load %.0f %%%s\n", config->buses[i].name, load * 100,
+               load > HIGH_LOAD ? " (warning: retries have little room)" : "");
+    }
+    if (config->mqtt.uri[0])
+        printf("  broker %s, topics %s\n", config->mqtt.uri, config->mqtt.topic_prefix);
+    else
+        puts("  no broker: nothing leaves");
+}
+
+static void print_summary_json(const struct config *config)
+{
+    printf("],\n  \"buses\": %zu,\n  \"devices\": %zu,\n  \"points\": %zu,\n  \"polled\": %zu,\n"
+           "  \"machines\": %zu,\n  \"load\": {",
+           config->n_buses, config->n_devices, config->n_points, count_polled(config),
+           config->n_machines);
+    const char *separator = "";
+    for (size_t i = 0; i < config->n_buses; i++) {
+        if (config->buses[i].kind != BUS_RTU)
+            continue;
+        printf("%s", separator);
+        print_json_text(config->buses[i].name);
+        printf(": %.4f", config_bus_load(config, i));
+        separator = ", ";
+    }
+    puts("}\n}");
+}
+
+static int status_of(int result)
+{
+    switch (result) {
+    case MW_ERR_NOT_FOUND: return EX_NOINPUT;
+    case MW_ERR_IO: return EX_IOERR;
+    case MW_ERR_NO_MEMORY: return EX_OSERR;
+    default: return result < 0 ? EX_CONFIG : EX_OK;
+    }
+}
+
+static int check(const char *file, const char *profiles, bool json)
+{
+    struct output output = { .json = json };
+    struct config *config = NULL;
+    if (json) {
+        fputs("{\n  \"file\": ", stdout);
+        print_json_text(file);
+        fputs(",\n  \"errors\": [", stdout);
+    }
+    int result = config_load(&config, file, profiles, print_error, &output);
+    if (result == MW_OK) {
+        if (json)
+            print_summary_json(config);
+        else
+            print_summary(file, config);
+    } else if (json) {
+        puts("\n  ]\n}");
+    } else {
+        fprintf(stderr, "%s: %zu error%s\n", file, output.n_errors,
+                output.n_errors == 1 ? "" : "s");
+    }
+    config_free(config);
+    return fflush(stdout) == 0 ? status_of(result) : EX_IOERR;
+}
+
+static void usage(FILE *to)
+{
+    fputs("usage: millwright check FILE [--json] [--profiles DIR]\n\n"
+          "Reports every error of a configuration as file:line:column: path: message.\n"
+          "Nothing is touched but the files it reads.\n\n"
+          "  --json          errors and summary as one JSON object on standard output\n"
+          "  --profiles DIR  instead of " MW_PROFILE_DIR "\n\n"
+          "Exit status: 0 right, 78 wrong, 66 no such file, 74 it cannot be read.\n",
+          to);
+}
+
+int verb_check(int argc, char **argv)
+{
+    static const struct option OPTIONS[] = {
+        { "json", no_argument, NULL, 'j' },
+        { "profiles", required_argument, NULL, 'p' },
+        { "help", no_argument, NULL, 'h' },
+        { 0 },
+    };
+    const char *profiles = MW_PROFILE_DIR;
+    bool json = false;
+    int option;
+    while ((option = getopt_long(argc, argv, "h", OPTIONS, NULL)) != -1) {
+        if (option == 'h') {
+            usage(stdout);
+            return EX_OK;
+        }
+        if (option == 'j')
+            json = true;
+        else if (option == 'p')
+            profiles = optarg;
+        else
+            return EX_USAGE;
+    }
+    if (optind + 1 != argc) {
+        usage(stderr);
+        return EX_USAGE;
+    }
+    return check(argv[optind], profiles, json);
+}
