@@ -14,27 +14,15 @@ struct verb {
 
 static const struct verb VERBS[] = {
     { "ack", verb_ack, "acknowledge the alarms of a machine or device" },
-#ifdef MW_VERB_check
     { "check", verb_check, "check a configuration file; report every error" },
-#endif
-    { "learn", verb_learn, "commission a machine from the daemon's history" },
-    { "repaired", verb_repaired, "accept a machine's present level" },
-    { "status", verb_status, "show what the running daemon knows" },
-#ifdef MW_VERB_infer
     { "infer", verb_infer, "run raw int8 rows through a .tflite model" },
-#endif
-#ifdef MW_VERB_model
+    { "learn", verb_learn, "commission a machine from the daemon's history" },
     { "model", verb_model, "show what a model file holds" },
-#endif
-#ifdef MW_VERB_replay
+    { "repaired", verb_repaired, "accept a machine's present level" },
     { "replay", verb_replay, "judge a recorded CSV with a model" },
-#endif
-#ifdef MW_VERB_simulate
     { "simulate", verb_simulate, "serve a simulated machine hall over Modbus" },
-#endif
-#ifdef MW_VERB_train
+    { "status", verb_status, "show what the running daemon knows" },
     { "train", verb_train, "fit a model to a recorded CSV" },
-#endif
 };
 #define N_VERBS (sizeof VERBS / sizeof VERBS[0])
 
