@@ -123,7 +123,7 @@ class Messages(threading.Thread):
 
 class Plant:
     def __init__(self, programs, folder):
-        self.programs, self.folder = programs, folder
+        self.programs, self.folder = os.path.abspath(programs), folder
         self.processes = []
         self.gateway = None
         self.spool = os.path.join(folder, "spool")

@@ -83,13 +83,13 @@ static void put_key(struct json *j, const char *key)
     put(j, ":", 1);
 }
 
-void json_open(struct json *j, char *text, size_t cap)
+void emit_open(struct json *j, char *text, size_t cap)
 {
     *j = (struct json){ .text = text, .cap = cap, .failed = cap == 0 };
     put(j, "{", 1);
 }
 
-int json_close(struct json *j)
+int emit_close(struct json *j)
 {
     put(j, "}", 1);
     if (j->failed)
@@ -98,13 +98,13 @@ int json_close(struct json *j)
     return (int)j->n;
 }
 
-void json_string(struct json *j, const char *key, const char *value)
+void emit_string(struct json *j, const char *key, const char *value)
 {
     put_key(j, key);
     put_quoted(j, value);
 }
 
-void json_int(struct json *j, const char *key, int64_t value)
+void emit_int(struct json *j, const char *key, int64_t value)
 {
     char text[24];
     (void)snprintf(text, sizeof text, "%" PRId64, value);
@@ -112,7 +112,7 @@ void json_int(struct json *j, const char *key, int64_t value)
     put_text(j, text);
 }
 
-void json_uint(struct json *j, const char *key, uint64_t value)
+void emit_uint(struct json *j, const char *key, uint64_t value)
 {
     char text[24];
     (void)snprintf(text, sizeof text, "%" PRIu64, value);
@@ -120,13 +120,13 @@ void json_uint(struct json *j, const char *key, uint64_t value)
     put_text(j, text);
 }
 
-void json_bool(struct json *j, const char *key, bool value)
+void emit_bool(struct json *j, const char *key, bool value)
 {
     put_key(j, key);
     put_text(j, value ? "true" : "false");
 }
 
-void json_float(struct json *j, const char *key, float value)
+void emit_float(struct json *j, const char *key, float value)
 {
     char text[24] = "null";
     if (isfinite(value))
@@ -158,7 +158,7 @@ static void civil_from_days(int64_t days, int *ret_year, int *ret_month, int *re
 #define LAST_MS  INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
 #define DAY_MS   INT64_C(86400000)
 
-void json_instant(struct json *j, const char *key, int64_t at_us)
+void emit_instant(struct json *j, const char *key, int64_t at_us)
 {
     int64_t ms = at_us / 1000 - (at_us % 1000 < 0);
     ms = ms < FIRST_MS ? FIRST_MS : ms > LAST_MS ? LAST_MS : ms;
@@ -170,23 +170,23 @@ void json_instant(struct json *j, const char *key, int64_t at_us)
     (void)snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", year, month, day,
                    (int)(rest / 3600000), (int)(rest / 60000 % 60), (int)(rest / 1000 % 60),
                    (int)(rest % 1000));
-    json_string(j, key, text);
+    emit_string(j, key, text);
 }
 
-void json_begin_array(struct json *j, const char *key)
+void emit_begin_array(struct json *j, const char *key)
 {
     put_key(j, key);
     put(j, "[", 1);
     j->comma = false;
 }
 
-void json_end_array(struct json *j)
+void emit_end_array(struct json *j)
 {
     put(j, "]", 1);
     j->comma = true;
 }
 
-void json_begin_object(struct json *j)
+void emit_begin_object(struct json *j)
 {
     if (j->comma)
         put(j, ",", 1);
@@ -194,7 +194,7 @@ void json_begin_object(struct json *j)
     j->comma = false;
 }
 
-void json_end_object(struct json *j)
+void emit_end_object(struct json *j)
 {
     put(j, "}", 1);
     j->comma = true;

@@ -22,39 +22,39 @@ static int64_t to_ms(int64_t us)
 static void put_health(struct json *j, float score)
 {
     if (isfinite(score))
-        json_int(j, "health", (int64_t)(100.0f / (1.0f + score * score) + 0.5f));
+        emit_int(j, "health", (int64_t)(100.0f / (1.0f + score * score) + 0.5f));
 }
 
 static void put_gateway(struct json *j, const struct payload_gateway *gateway)
 {
-    json_string(j, "site", gateway->site);
-    json_string(j, "gateway", gateway->gateway);
+    emit_string(j, "site", gateway->site);
+    emit_string(j, "gateway", gateway->gateway);
 }
 
 static void put_severity(struct json *j, uint8_t severity)
 {
-    json_string(j, "severity", mw_severity_text(severity));
-    json_uint(j, "severity_num", severity);
+    emit_string(j, "severity", mw_severity_text(severity));
+    emit_uint(j, "severity_num", severity);
 }
 
 static void put_ids(struct json *j, const struct payload_gateway *gateway, const struct mw_alert *a)
 {
     char id[ID_MAX];
     (void)snprintf(id, sizeof id, "%s/%" PRIu64, gateway->gateway, a->seq);
-    json_string(j, "id", id);
+    emit_string(j, "id", id);
     (void)snprintf(id, sizeof id, "%s/%s/%s%s%s/%06" PRIu32, gateway->gateway, a->subject,
                    mw_alarm_class_text(a->class), a->point[0] ? "/" : "", a->point, a->number);
-    json_string(j, "alarm_id", id);
+    emit_string(j, "alarm_id", id);
 }
 
 static void put_times(struct json *j, const struct mw_alert *a, int64_t published_us, bool replayed)
 {
-    json_instant(j, "ts", a->at_us);
-    json_int(j, "ts_ms", to_ms(a->at_us));
-    json_int(j, "since_ms", to_ms(a->since_us));
-    json_int(j, "published_ts_ms", to_ms(published_us));
-    json_bool(j, "replayed", replayed);
-    json_bool(j, "clock_synced", a->clock_synced);
+    emit_instant(j, "ts", a->at_us);
+    emit_int(j, "ts_ms", to_ms(a->at_us));
+    emit_int(j, "since_ms", to_ms(a->since_us));
+    emit_int(j, "published_ts_ms", to_ms(published_us));
+    emit_bool(j, "replayed", replayed);
+    emit_bool(j, "clock_synced", a->clock_synced);
 }
 
 static void put_top(struct json *j, const struct mw_alert *a)
@@ -62,11 +62,11 @@ static void put_top(struct json *j, const struct mw_alert *a)
     if (a->n_contributors == 0)
         return;
     const struct mw_contributor *top = &a->contributors[0];
-    json_string(j, "top_channel", top->name);
-    json_float(j, "top_share", top->share);
-    json_float(j, "top_value", top->value);
-    json_float(j, "top_expected", top->expected);
-    json_string(j, "top_unit", top->unit);
+    emit_string(j, "top_channel", top->name);
+    emit_float(j, "top_share", top->share);
+    emit_float(j, "top_value", top->value);
+    emit_float(j, "top_expected", top->expected);
+    emit_string(j, "top_unit", top->unit);
 }
 
 static void put_digest(struct json *j, const uint8_t digest[8])
@@ -76,23 +76,23 @@ static void put_digest(struct json *j, const uint8_t digest[8])
     if (memcmp(digest, none, sizeof none) != 0)
         for (int i = 0; i < 8; i++)
             (void)snprintf(hex + 2L * i, 3, "%02x", (unsigned)digest[i]);
-    json_string(j, "model", hex);
+    emit_string(j, "model", hex);
 }
 
 static void put_contributors(struct json *j, const struct mw_alert *a, int n)
 {
-    json_begin_array(j, "contributors");
+    emit_begin_array(j, "contributors");
     for (int i = 0; i < n; i++) {
         const struct mw_contributor *c = &a->contributors[i];
-        json_begin_object(j);
-        json_string(j, "channel", c->name);
-        json_float(j, "value", c->value);
-        json_float(j, "expected", c->expected);
-        json_string(j, "unit", c->unit);
-        json_float(j, "share", c->share);
-        json_end_object(j);
+        emit_begin_object(j);
+        emit_string(j, "channel", c->name);
+        emit_float(j, "value", c->value);
+        emit_float(j, "expected", c->expected);
+        emit_string(j, "unit", c->unit);
+        emit_float(j, "share", c->share);
+        emit_end_object(j);
     }
-    json_end_array(j);
+    emit_end_array(j);
 }
 
 /* "model, score 1.31", "limit high, score 1.2": who speaks, and how loud. */
@@ -154,32 +154,32 @@ static int put_alert(char *ret_json, size_t cap, const struct payload_gateway *g
 {
     struct json j;
     char message[MESSAGE_MAX];
-    json_open(&j, ret_json, cap);
-    json_string(&j, "schema", "millwright-alert/1");
+    emit_open(&j, ret_json, cap);
+    emit_string(&j, "schema", "millwright-alert/1");
     put_ids(&j, gateway, a);
-    json_uint(&j, "seq", a->seq);
-    json_string(&j, "event", mw_alert_event_text(a->event));
-    json_string(&j, "state", mw_alarm_state_text(a->state));
+    emit_uint(&j, "seq", a->seq);
+    emit_string(&j, "event", mw_alert_event_text(a->event));
+    emit_string(&j, "state", mw_alarm_state_text(a->state));
     put_severity(&j, a->severity);
     put_times(&j, a, published_us, replayed);
     put_gateway(&j, gateway);
-    json_string(&j, a->class == MW_ALARM_DEVICE ? "device" : "machine", a->subject);
-    json_string(&j, "class", mw_alarm_class_text(a->class));
-    json_string(&j, "detector", mw_detector_text(a->detector));
-    json_string(&j, "condition", mw_condition_text(a->condition));
-    json_string(&j, "point", a->point);
-    json_float(&j, "score", a->score);
-    json_float(&j, "threshold", 1.0f);
-    json_float(&j, "clear_below", a->clear_below);
+    emit_string(&j, a->class == MW_ALARM_DEVICE ? "device" : "machine", a->subject);
+    emit_string(&j, "class", mw_alarm_class_text(a->class));
+    emit_string(&j, "detector", mw_detector_text(a->detector));
+    emit_string(&j, "condition", mw_condition_text(a->condition));
+    emit_string(&j, "point", a->point);
+    emit_float(&j, "score", a->score);
+    emit_float(&j, "threshold", 1.0f);
+    emit_float(&j, "clear_below", a->clear_below);
     if (a->class == MW_ALARM_MACHINE)
         put_health(&j, a->score);
     put_top(&j, a);
     put_digest(&j, a->model_digest);
-    json_string(&j, "model_state", mw_model_state_text(a->model_state));
+    emit_string(&j, "model_state", mw_model_state_text(a->model_state));
     word_message(message, sizeof message, a);
-    json_string(&j, "message", message);
+    emit_string(&j, "message", message);
     put_contributors(&j, a, n);
-    return json_close(&j);
+    return emit_close(&j);
 }
 
 int payload_alert(char *ret_json, size_t cap, const struct payload_gateway *gateway,
@@ -198,28 +198,28 @@ int payload_state(char *ret_json, size_t cap, const struct payload_gateway *gate
                   const struct payload_state *state)
 {
     struct json j;
-    json_open(&j, ret_json, cap);
-    json_string(&j, "schema", "millwright-state/1");
-    json_instant(&j, "ts", state->at_us);
-    json_int(&j, "ts_ms", to_ms(state->at_us));
-    json_int(&j, "since_ms", to_ms(state->since_us));
+    emit_open(&j, ret_json, cap);
+    emit_string(&j, "schema", "millwright-state/1");
+    emit_instant(&j, "ts", state->at_us);
+    emit_int(&j, "ts_ms", to_ms(state->at_us));
+    emit_int(&j, "since_ms", to_ms(state->since_us));
     put_gateway(&j, gateway);
-    json_string(&j, "machine", state->machine);
-    json_bool(&j, "active", state->active);
-    json_string(&j, "state", mw_alarm_state_text(state->state));
+    emit_string(&j, "machine", state->machine);
+    emit_bool(&j, "active", state->active);
+    emit_string(&j, "state", mw_alarm_state_text(state->state));
     put_severity(&j, state->severity);
     /* Without an alarm no detector has spoken: both are "none" rather than left out. */
-    json_string(&j, "detector", state->detector ? mw_detector_text(state->detector) : "none");
-    json_string(&j, "condition", mw_condition_text(state->condition));
-    json_string(&j, "point", state->point ? state->point : "");
-    json_float(&j, "score", state->score);
-    json_float(&j, "threshold", 1.0f);
+    emit_string(&j, "detector", state->detector ? mw_detector_text(state->detector) : "none");
+    emit_string(&j, "condition", mw_condition_text(state->condition));
+    emit_string(&j, "point", state->point ? state->point : "");
+    emit_float(&j, "score", state->score);
+    emit_float(&j, "threshold", 1.0f);
     put_health(&j, state->score);
-    json_uint(&j, "last_alert_seq", state->last_alert_seq);
-    json_string(&j, "model", state->model ? state->model : "");
-    json_string(&j, "model_state", mw_model_state_text(state->model_state));
-    json_string(&j, "data_quality", state->data_quality);
-    return json_close(&j);
+    emit_uint(&j, "last_alert_seq", state->last_alert_seq);
+    emit_string(&j, "model", state->model ? state->model : "");
+    emit_string(&j, "model_state", mw_model_state_text(state->model_state));
+    emit_string(&j, "data_quality", state->data_quality);
+    return emit_close(&j);
 }
 
 static int status_number(const char *state)
@@ -229,16 +229,16 @@ static int status_number(const char *state)
 
 static void put_counts(struct json *j, const struct payload_status *s)
 {
-    json_int(j, "uptime_s", s->uptime_s);
-    json_bool(j, "clock_synced", s->clock_synced);
-    json_uint(j, "machines", s->n_machines);
-    json_uint(j, "machines_active", s->n_machines_active);
-    json_uint(j, "devices", s->n_devices);
-    json_uint(j, "devices_offline", s->n_devices_offline);
-    json_uint(j, "polls", s->n_polls);
-    json_uint(j, "windows", s->n_windows);
-    json_uint(j, "outbox_waiting", s->outbox_waiting);
-    json_uint(j, "outbox_dropped", s->outbox_dropped);
+    emit_int(j, "uptime_s", s->uptime_s);
+    emit_bool(j, "clock_synced", s->clock_synced);
+    emit_uint(j, "machines", s->n_machines);
+    emit_uint(j, "machines_active", s->n_machines_active);
+    emit_uint(j, "devices", s->n_devices);
+    emit_uint(j, "devices_offline", s->n_devices_offline);
+    emit_uint(j, "polls", s->n_polls);
+    emit_uint(j, "windows", s->n_windows);
+    emit_uint(j, "outbox_waiting", s->outbox_waiting);
+    emit_uint(j, "outbox_dropped", s->outbox_dropped);
 }
 
 int payload_status(char *ret_json, size_t cap, const struct payload_gateway *gateway,
@@ -246,17 +246,17 @@ int payload_status(char *ret_json, size_t cap, const struct payload_gateway *gat
 {
     struct json j;
     int number = status_number(status->state);
-    json_open(&j, ret_json, cap);
-    json_string(&j, "schema", "millwright-status/1");
-    json_instant(&j, "ts", status->at_us);
-    json_int(&j, "ts_ms", to_ms(status->at_us));
+    emit_open(&j, ret_json, cap);
+    emit_string(&j, "schema", "millwright-status/1");
+    emit_instant(&j, "ts", status->at_us);
+    emit_int(&j, "ts_ms", to_ms(status->at_us));
     put_gateway(&j, gateway);
-    json_string(&j, "state", status->state);
-    json_int(&j, "state_num", number);
-    json_string(&j, "version", status->version);
+    emit_string(&j, "state", status->state);
+    emit_int(&j, "state_num", number);
+    emit_string(&j, "version", status->version);
     /* What a Will says is as old as its connection: no figures, so that nobody reads them as news.
      */
     if (number > 0)
         put_counts(&j, status);
-    return json_close(&j);
+    return emit_close(&j);
 }

@@ -190,9 +190,9 @@ START_TEST(text_is_escaped_and_always_utf8)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char json[64];
         struct json j;
-        json_open(&j, json, sizeof json);
-        json_string(&j, "k", cases[i].in);
-        ck_assert_int_gt(json_close(&j), 0);
+        emit_open(&j, json, sizeof json);
+        emit_string(&j, "k", cases[i].in);
+        ck_assert_int_gt(emit_close(&j), 0);
         ck_assert_str_eq(json, cases[i].out);
     }
 }
@@ -214,9 +214,9 @@ START_TEST(instants_are_right_and_stay_four_digit_years)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char json[64];
         struct json j;
-        json_open(&j, json, sizeof json);
-        json_instant(&j, "t", cases[i].at_us);
-        json_close(&j);
+        emit_open(&j, json, sizeof json);
+        emit_instant(&j, "t", cases[i].at_us);
+        emit_close(&j);
         ck_assert_str_eq(json, cases[i].out);
     }
 }
