@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pathlib
+import random
 import subprocess
 import sys
 import tempfile
@@ -99,9 +100,36 @@ def show_tells_what_the_file_holds(_folder):
           text.stdout.count("FULLY_CONNECTED") == 3, text.stdout)
 
 
+def show_tells_what_the_card_holds(folder):
+    rng, csv, model = random.Random(5), folder / "rows.csv", folder / "m.tflite"
+    lines = ["time;a;b \"quoted\""] + [f"2024-05-01 10:{i // 60:02}:{i % 60:02};{rng.gauss(5, 1):.4f};{rng.gauss(-2, 3):.4f}"
+                                       for i in range(300)]
+    csv.write_text("\n".join(lines) + "\n")
+    done = call("train", "--csv", csv, "--rows", "0:300", "--out", model, "--no-ae", "--seed", "11")
+    check(done.returncode == 0, done.stderr)
+    done = call("model", "show", model, "--json")
+    check(done.returncode == 0, done.stderr)
+    facts = json.loads(done.stdout)
+    card = facts["card"]
+    check(facts["operators"] == [] and card["has_network"] is False, "network")
+    check(card["seed"] == 11 and card["n_rows"] == 300, card["seed"], card["n_rows"])
+    check([c["role"] for c in card["channels"]] == ["score", "score"], "roles")
+    check(abs(card["channels"][0]["mu"] - 5) < 0.5, "mean")
+    text = call("model", "show", model)
+    check(text.returncode == 0 and "levels alone" in text.stdout, text.stdout)
+
+
+def a_card_that_cannot_be_read_is_said_after_the_rest(_folder):
+    broken = TINY.parent.parent / "fuzz" / "corpus" / "tflite" / "with_card"
+    done = call("model", "show", broken)
+    check(done.returncode == 65 and "FULLY_CONNECTED" in done.stdout and "card" in done.stderr,
+          done.returncode, done.stdout, done.stderr)
+
+
 for test in (outputs_are_the_expected_bytes, double_rounding_is_the_default,
              a_part_of_a_row_is_refused_and_the_old_output_stays,
-             what_is_wrong_is_said_with_its_status, show_tells_what_the_file_holds):
+             what_is_wrong_is_said_with_its_status, show_tells_what_the_file_holds,
+             show_tells_what_the_card_holds, a_card_that_cannot_be_read_is_said_after_the_rest):
     with tempfile.TemporaryDirectory() as temporary:
         test(pathlib.Path(temporary))
     print("ok", test.__name__)
