@@ -69,7 +69,7 @@ static size_t count_polled(const struct config *config)
 static void print_summary(const char *file, const struct config *config)
 {
     printf("%s: ok\n", file);
-    printf("  %zu buses, %zu devices, %zu points (%zu polled), %zu machines\n", config->n_buses,
+    printf("  buses %zu, devices %zu, points %zu (%zu polled), machines %zu\n", config->n_buses,
            config->n_devices, config->n_points, count_polled(config), config->n_machines);
     if (config->n_buses == 0)
         puts("  no bus: nothing is polled");

@@ -49,6 +49,7 @@ struct build {
     struct profile *profiles;
     struct point_origin *origins; /* [n_points] */
     size_t cap_points;
+    bool too_many_points;
     struct watch *types;
     size_t n_types;
     struct watch *plans; /* [n_machines] */

@@ -230,8 +230,10 @@ void build_device_timing(const struct reader *r, const char *timeout, const char
 static struct point_config *add_point(struct build *b, uint32_t device, struct point_origin origin)
 {
     struct config *c = b->config;
-    if (c->n_points == CONFIG_MAX_POINTS)
+    if (c->n_points == CONFIG_MAX_POINTS) {
+        b->too_many_points = true;
         return NULL;
+    }
     if (c->n_points == b->cap_points) {
         size_t cap = b->cap_points ? 2 * b->cap_points : 64;
         struct point_config *points = realloc(c->points, cap * sizeof *points);
@@ -388,7 +390,7 @@ void build_devices(struct build *b)
     for (size_t i = 0; i < n && !b->no_memory; i++, entry = entry->next)
         if (!entry->faulty)
             build_device(b, entry, &b->raw->devices[i], &c->devices[i], (uint32_t)i);
-    if (c->n_points == CONFIG_MAX_POINTS)
+    if (b->too_many_points)
         report_node(b->report, b->document.root, "devices", "have more than %d points",
-                    CONFIG_MAX_POINTS - 1);
+                    CONFIG_MAX_POINTS);
 }

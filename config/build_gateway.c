@@ -68,6 +68,18 @@ static void build_mqtt(struct build *b, const struct node *node)
     (void)mqtt_settle(&b->config->mqtt, b->config->gateway, &to);
 }
 
+/* The store speaks of bytes, the file of sizes. */
+static void add_store_complaint(void *ctx, const struct mw_complaint *complaint)
+{
+    const struct mw_complaints *to = ctx;
+    const char *setting = complaint->setting;
+    if (strcmp(setting, "max_bytes") == 0)
+        setting = "max_size";
+    else if (strcmp(setting, "outbox_bytes") == 0)
+        setting = "outbox_size";
+    (void)mw_complain(to, setting, complaint->value, complaint->rule);
+}
+
 static void build_store(struct build *b, const struct node *node)
 {
     struct store_config *s = &b->config->store;
@@ -82,7 +94,8 @@ static void build_store(struct build *b, const struct node *node)
     }
     struct report_settling settling = { b->report, { node ? node : b->document.root } };
     struct mw_complaints to = report_complaints(&settling);
-    (void)store_settle(s, &to);
+    struct mw_complaints renamed = { add_store_complaint, &to };
+    (void)store_settle(s, &renamed);
 }
 
 void build_gateway(struct build *b)

@@ -203,7 +203,8 @@ static void read_watch(const struct reader *r, const struct raw_watch *raw, bool
     struct machine_config *machine = &watch->machine;
     machine->detector.period_us =
         read_duration(r, "period", raw->period, ZERO_IS_REFUSED, machine->detector.period_us);
-    if (machine->detector.period_us < MIN_PERIOD_US || machine->detector.period_us > MAX_PERIOD_US) {
+    if (machine->detector.period_us < MIN_PERIOD_US ||
+        machine->detector.period_us > MAX_PERIOD_US) {
         report_node(r->report, r->node, "period", "'%s' is not in 10ms to 1h", raw->period);
         machine->detector.period_us = DEFAULT_PERIOD_US;
     }

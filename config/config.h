@@ -16,7 +16,7 @@
 #define CONFIG_MAX_FILE_BYTES (256 * 1024)
 #define CONFIG_MAX_MACHINES   500
 #define CONFIG_MAX_DEVICES    1000
-#define CONFIG_MAX_POINTS     10000
+#define CONFIG_MAX_POINTS     20000 /* 500 machines with a sensor of 40 registers each */
 
 struct machine_config {
     char name[MW_NAME_MAX + 1];

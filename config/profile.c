@@ -43,6 +43,8 @@ static void build_header(struct build *b, struct profile *profile)
     if (read_given(&r, "version", raw->version) && strcmp(raw->version, "1") != 0)
         report_node(b->report, r.node, "version",
                     "'%s' is not a version this program knows; it is 1", raw->version);
+    if (node_get(r.node, "sources") && raw->sources_count == 0)
+        report_node(b->report, r.node, "sources", "must name at least one");
     read_word(&r, "level", raw->level, LEVELS, sizeof LEVELS / sizeof LEVELS[0], 'A');
     profile->device.retries = UINT32_MAX;
     build_device_timing(&r, raw->timeout, raw->turnaround, raw->pause, raw->retries,

@@ -120,8 +120,11 @@ static void add_complaint(void *ctx, const struct mw_complaint *complaint)
         return;
     if (inherited && own) {
         /* Right where it is written, wrong together with what is written here. */
-        report_node(settling->report, own, complaint->setting, "inherited '%s' %s",
-                    node_get(node, complaint->setting)->text, complaint->rule);
+        const char *text = node_get(node, complaint->setting)->text;
+        const struct node *same = node->key ? node_get(own, node->key) : NULL;
+        own = same && same->kind == NODE_MAPPING ? same : own;
+        report_node(settling->report, own, complaint->setting, "inherited%s%s%s %s",
+                    text ? " '" : " value", text ? text : "", text ? "'" : "", complaint->rule);
         return;
     }
     const struct node *value = written ? node_get(node, complaint->setting) : NULL;
