@@ -44,7 +44,7 @@ bool field_time(const char *text, int64_t *ret_us)
     static const struct {
         const char *unit;
         double us;
-    } UNITS[] = { { "us", 1 },   { "ms", 1e3 },   { "s", 1e6 },
+    } UNITS[] = { { "us", 1 },     { "ms", 1e3 },   { "s", 1e6 },
                   { "min", 60e6 }, { "h", 3600e6 }, { "d", 86400e6 } };
     for (size_t i = 0; i < sizeof UNITS / sizeof UNITS[0]; i++) {
         double value;

@@ -48,8 +48,8 @@ static void hear(void *ctx, int line, const char *message)
 
 static void set_up(struct fixture *f)
 {
-    ck_assert_int_eq(
-        scenario_parse(&f->scenario, SCENARIO, sizeof SCENARIO - 1, hear, NULL), MW_OK);
+    ck_assert_int_eq(scenario_parse(&f->scenario, SCENARIO, sizeof SCENARIO - 1, hear, NULL),
+                     MW_OK);
     ck_assert_int_eq(world_create(&f->world, f->scenario, 3, false), MW_OK);
     for (uint32_t i = 0; i < 2; i++) {
         f->halls[i] = (struct hall){ f->scenario, f->world, i, 0 };
@@ -125,7 +125,7 @@ START_TEST(what_is_not_there_is_refused)
     ck_assert_uint_eq(ask(&f, 0, 1, 3, 70, 2).bytes[1], 2);
     ck_assert_uint_eq(ask(&f, 0, 2, 3, 10, 5).bytes[1], 2); /* holes: refuse */
     ck_assert_uint_eq(ask(&f, 0, 1, 4, 52, 1).bytes[1], 1);
-    ck_assert_uint_eq(ask(&f, 0, 3, 3, 0, 1).n_bytes, 0); /* no such unit */
+    ck_assert_uint_eq(ask(&f, 0, 3, 3, 0, 1).n_bytes, 0);  /* no such unit */
     ck_assert_uint_eq(ask(&f, 1, 2, 3, 10, 2).n_bytes, 0); /* it is on the other bus */
     tear_down(&f);
 }
@@ -143,6 +143,5 @@ START_TEST(a_dead_slave_gives_silence_and_its_neighbour_answers)
 }
 END_TEST
 
-MW_SUITE("simulator/hall", a_block_reads_as_its_map_says,
-         a_value_is_read_whole_or_in_halves_alike, what_is_not_there_is_refused,
-         a_dead_slave_gives_silence_and_its_neighbour_answers)
+MW_SUITE("simulator/hall", a_block_reads_as_its_map_says, a_value_is_read_whole_or_in_halves_alike,
+         what_is_not_there_is_refused, a_dead_slave_gives_silence_and_its_neighbour_answers)

@@ -50,13 +50,13 @@ static struct pdu_reply read_of(struct fake *fake, uint8_t code, uint16_t addres
     return ask(fake, 1, request, sizeof request);
 }
 
-#define ck_assert_refused(reply, code, exception)        \
-    do {                                                 \
-        struct pdu_reply r_ = (reply);                   \
-        ck_assert_uint_eq(r_.n_bytes, 2);                \
-        ck_assert_uint_eq(r_.bytes[0], (code) | 0x80);   \
-        ck_assert_uint_eq(r_.bytes[1], (exception));     \
-        ck_assert_int_eq(r_.token, -1);                  \
+#define ck_assert_refused(reply, code, exception)      \
+    do {                                               \
+        struct pdu_reply r_ = (reply);                 \
+        ck_assert_uint_eq(r_.n_bytes, 2);              \
+        ck_assert_uint_eq(r_.bytes[0], (code) | 0x80); \
+        ck_assert_uint_eq(r_.bytes[1], (exception));   \
+        ck_assert_int_eq(r_.token, -1);                \
     } while (0)
 
 START_TEST(registers_stand_big_endian_in_the_answer)

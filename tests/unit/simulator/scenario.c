@@ -23,14 +23,14 @@ static void hear(void *ctx, int line, const char *message)
     snprintf(heard->text[heard->n++], sizeof heard->text[0], "%s", message);
 }
 
-#define HALL                                                              \
-    "version: 1\n"                                                        \
-    "buses:\n"                                                            \
-    "  - {name: a, tcp: 0}\n"                                             \
-    "machines:\n"                                                         \
-    "  - {name: m, kind: pump}\n"                                         \
-    "devices:\n"                                                          \
-    "  - {name: d, bus: a, unit: 1, map: qm30vt2, machine: m}\n"          \
+#define HALL                                                     \
+    "version: 1\n"                                               \
+    "buses:\n"                                                   \
+    "  - {name: a, tcp: 0}\n"                                    \
+    "machines:\n"                                                \
+    "  - {name: m, kind: pump}\n"                                \
+    "devices:\n"                                                 \
+    "  - {name: d, bus: a, unit: 1, map: qm30vt2, machine: m}\n" \
     "faults:\n"
 
 static int parse(const char *text, struct scenario **ret, struct heard *heard)
@@ -53,9 +53,9 @@ START_TEST(what_is_not_given_has_its_default)
 {
     struct scenario *s;
     struct heard heard;
-    ck_assert_int_eq(parse(HALL "  - {kind: imbalance, machine: m, at: 5min, size: 3mm/s}\n", &s,
-                           &heard),
-                     MW_OK);
+    ck_assert_int_eq(
+        parse(HALL "  - {kind: imbalance, machine: m, at: 5min, size: 3mm/s}\n", &s, &heard),
+        MW_OK);
     ck_assert_int_eq(s->tick_us, 100000);
     ck_assert_uint_eq(s->seed, 1);
     ck_assert_str_eq(s->wires[0].host, "127.0.0.1");
@@ -72,10 +72,12 @@ END_TEST
 
 START_TEST(every_error_names_its_line_and_rule)
 {
-    static const char end[] = "devices:\n  - {name: d, bus: a, unit: 1, map: qm30vt2, machine: m}\n";
+    static const char end[] =
+        "devices:\n  - {name: d, bus: a, unit: 1, map: qm30vt2, machine: m}\n";
     char text[1024];
-#define TOP(buses, machines)                                                             \
-    (snprintf(text, sizeof text, "version: 1\nbuses:\n%smachines:\n%s%s", buses, machines, end), text)
+#define TOP(buses, machines)                                                                     \
+    (snprintf(text, sizeof text, "version: 1\nbuses:\n%smachines:\n%s%s", buses, machines, end), \
+     text)
 #define BUS  "  - {name: a, tcp: 0}\n"
 #define PUMP "  - {name: m, kind: pump}\n"
     refused(TOP("  - {name: a, tcp: 65536}\n", PUMP), 3, "tcp: 65536 is not in 0 to 65535");
@@ -85,7 +87,8 @@ START_TEST(every_error_names_its_line_and_rule)
     refused(TOP(BUS, "  - {name: m, kind: pump, rated_speed: 1500}\n"), 5,
             "not a number followed by its unit, rpm");
     refused(TOP(BUS, "  - {name: m, kind: pump, rated_speed: 0x10rpm}\n"), 5, "rated_speed");
-    refused(TOP(BUS, "  - {name: m, kind: pump, slip: 21%}\n"), 5, "slip: '21%' is not in 0 to 20%");
+    refused(TOP(BUS, "  - {name: m, kind: pump, slip: 21%}\n"), 5,
+            "slip: '21%' is not in 0 to 20%");
     refused(TOP(BUS, "  - {name: m, kind: pump, colour: red}\n"), 5, "'colour' is not a key");
     refused(TOP(BUS, "  - {name: m, kind: pump, slip: 1%, slip: 2%}\n"), 5, "slip: is given twice");
     refused(TOP(BUS, "  - {name: m, kind: pump, programme: [{load: 80%}]}\n"), 5,
@@ -98,24 +101,30 @@ END_TEST
 
 START_TEST(devices_must_fit_buses_and_machines)
 {
-#define DEVICE(text) "version: 1\nbuses:\n  - {name: a, rtu: x}\nmachines:\n  - {name: m, kind: motor}\n" \
-                     "devices:\n  - " text "\n"
-    refused(DEVICE("{name: d, bus: b, unit: 1, map: qm30vt2, machine: m}"), 7, "bus: there is no 'b'");
+#define DEVICE(text)                                                                     \
+    "version: 1\nbuses:\n  - {name: a, rtu: x}\nmachines:\n  - {name: m, kind: motor}\n" \
+    "devices:\n  - " text "\n"
+    refused(DEVICE("{name: d, bus: b, unit: 1, map: qm30vt2, machine: m}"), 7,
+            "bus: there is no 'b'");
     refused(DEVICE("{name: d, bus: a, unit: 1, map: qm30vt2, machine: n}"), 7,
             "machine: there is no 'n'");
     refused(DEVICE("{name: d, bus: a, unit: 248, map: qm30vt2, machine: m}"), 7, "unit: 248");
     refused(DEVICE("{name: d, bus: a, unit: 1, map: list, machine: m}"), 7, "registers: belong");
     refused(DEVICE("{name: d, bus: a, unit: 1, map: list, machine: m, registers:"
-                   " [{quantity: flow, address: 0}]}"), 7, "machine 'm' has no flow");
+                   " [{quantity: flow, address: 0}]}"),
+            7, "machine 'm' has no flow");
     refused(DEVICE("{name: d, bus: a, unit: 1, map: list, machine: m, registers:"
-                   " [{quantity: current, address: 0}, {quantity: temp, address: 1}]}"), 7,
-            "overlaps register 'current'");
+                   " [{quantity: current, address: 0}, {quantity: temp, address: 1}]}"),
+            7, "overlaps register 'current'");
     refused(DEVICE("{name: d, bus: a, unit: 1, map: list, machine: m, registers:"
-                   " [{quantity: running, address: 0, kind: coil}]}"), 7, "hold bits");
+                   " [{quantity: running, address: 0, kind: coil}]}"),
+            7, "hold bits");
     refused(DEVICE("{name: d, bus: a, unit: 1, map: list, machine: m, registers:"
-                   " [{quantity: current, address: 65535}]}"), 7, "ends beyond 65535");
+                   " [{quantity: current, address: 65535}]}"),
+            7, "ends beyond 65535");
     refused(DEVICE("{name: d, bus: a, unit: 1, map: wtvb01, machine: m}\n"
-                   "  - {name: e, bus: a, unit: 1, map: wtvb01, machine: m}"), 8, "already that of 'd'");
+                   "  - {name: e, bus: a, unit: 1, map: wtvb01, machine: m}"),
+            8, "already that of 'd'");
 }
 END_TEST
 
@@ -134,7 +143,8 @@ START_TEST(faults_must_fit_what_they_act_on)
     refused(HALL "  - {kind: drifting_sensor, device: d, quantity: temp, at: 2s, size: 1K}\n", 9,
             "its unit, degC");
     refused(HALL "  - {kind: dead_slave, device: d, at: 2s, size: 1}\n", 9, "this fault has none");
-    refused(HALL "  - {kind: dead_slave, device: d, at: 2s, word: 0}\n", 9, "belongs to dead_sensor");
+    refused(HALL "  - {kind: dead_slave, device: d, at: 2s, word: 0}\n", 9,
+            "belongs to dead_sensor");
 }
 END_TEST
 
@@ -158,8 +168,8 @@ START_TEST(numbers_and_times_are_strict)
     ck_assert(field_number("-1.5mm/s", "mm/s", &value) && value == -1.5);
     ck_assert(field_number("3 bar", "bar", &value) && value == 3);
     ck_assert(field_number("1e3", NULL, &value) && value == 1000);
-    static const char *const bad[] = { "", "mm/s", "1", "1mm", "1mm/s2", " 1mm/s", "infmm/s",
-                                       "nanmm/s", "0x1mm/s", "1e999mm/s" };
+    static const char *const bad[] = { "",       "mm/s",    "1",       "1mm",     "1mm/s2",
+                                       " 1mm/s", "infmm/s", "nanmm/s", "0x1mm/s", "1e999mm/s" };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         ck_assert_msg(!field_number(bad[i], "mm/s", &value), "'%s'", bad[i]);
     ck_assert(field_time("250ms", &us) && us == 250000);

@@ -40,12 +40,14 @@ START_TEST(every_begin_and_end_is_told_once_with_its_real_time)
     ck_assert(!story_next(&story, w, START_US, 60, line));
     world_advance(w, 17 * MINUTE_US);
     ck_assert(story_next(&story, w, START_US, 60, line));
-    ck_assert_str_eq(line, "{\"event\":\"begin\",\"fault\":0,\"kind\":\"imbalance\",\"machine\":\"m\","
-                           "\"points\":[\"d.vel_rms_x\"],\"size\":3,\"unit\":\"mm/s\","
-                           "\"at\":\"2026-01-31T12:00:15.000000Z\",\"at_us\":1769860815000000,"
-                           "\"simulated_s\":900.000}");
+    ck_assert_str_eq(line,
+                     "{\"event\":\"begin\",\"fault\":0,\"kind\":\"imbalance\",\"machine\":\"m\","
+                     "\"points\":[\"d.vel_rms_x\"],\"size\":3,\"unit\":\"mm/s\","
+                     "\"at\":\"2026-01-31T12:00:15.000000Z\",\"at_us\":1769860815000000,"
+                     "\"simulated_s\":900.000}");
     ck_assert(story_next(&story, w, START_US, 60, line));
-    ck_assert_ptr_nonnull(strstr(line, "\"device\":\"d\",\"points\":[\"d.vel_rms_x\",\"d.current\"]"));
+    ck_assert_ptr_nonnull(
+        strstr(line, "\"device\":\"d\",\"points\":[\"d.vel_rms_x\",\"d.current\"]"));
     ck_assert(!story_next(&story, w, START_US, 60, line));
 
     world_advance(w, 40 * MINUTE_US);

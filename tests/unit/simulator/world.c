@@ -64,7 +64,9 @@ START_TEST(imbalance_adds_its_size_in_quadrature)
     static const struct {
         enum quantity q;
         double share;
-    } axes[] = { { QUANTITY_VEL_RMS_X, 1 }, { QUANTITY_VEL_RMS_Y, 0.2 }, { QUANTITY_VEL_RMS_Z, 0.8 } };
+    } axes[] = { { QUANTITY_VEL_RMS_X, 1 },
+                 { QUANTITY_VEL_RMS_Y, 0.2 },
+                 { QUANTITY_VEL_RMS_Z, 0.8 } };
     for (size_t i = 0; i < 3; i++) {
         double before, after;
         moved("kind: imbalance, machine: m, at: 60min, size: 3mm/s", axes[i].q, &before, &after);
@@ -82,8 +84,10 @@ START_TEST(bearing_wear_shows_in_high_frequency_impact_and_heat)
     static const struct {
         enum quantity q;
         double by;
-    } adds[] = { { QUANTITY_ACC_HF_RMS_X, 1.5 }, { QUANTITY_ACC_HF_RMS_Y, 1.05 },
-                 { QUANTITY_KURTOSIS_Z, 6 },     { QUANTITY_CREST_X, 3 },
+    } adds[] = { { QUANTITY_ACC_HF_RMS_X, 1.5 },
+                 { QUANTITY_ACC_HF_RMS_Y, 1.05 },
+                 { QUANTITY_KURTOSIS_Z, 6 },
+                 { QUANTITY_CREST_X, 3 },
                  { QUANTITY_TEMP, 12 } };
     double before, after;
     for (size_t i = 0; i < sizeof adds / sizeof adds[0]; i++) {
@@ -122,8 +126,8 @@ START_TEST(loose_mounting_is_unsteady_within_its_bounds)
     ck_assert_int_eq(world_create(&w, s, 1, false), MW_OK);
     for (int64_t t = 1; t <= 600; t++) {
         world_advance(w, t * SECOND_US);
-        double added = sqrt(pow(world_truth(w, 0, QUANTITY_VEL_RMS_Z), 2) - healthy * healthy -
-                            0.05 * 0.05);
+        double added =
+            sqrt(pow(world_truth(w, 0, QUANTITY_VEL_RMS_Z), 2) - healthy * healthy - 0.05 * 0.05);
         least = fmin(least, added);
         most = fmax(most, added);
     }
@@ -137,7 +141,8 @@ END_TEST
 START_TEST(blocked_cooling_multiplies_the_rise)
 {
     double before, after;
-    moved("kind: blocked_cooling, machine: m, at: 60min, size: 50%", QUANTITY_TEMP, &before, &after);
+    moved("kind: blocked_cooling, machine: m, at: 60min, size: 50%", QUANTITY_TEMP, &before,
+          &after);
     ck_assert_near(before, 20 + 28, 1e-6);
     ck_assert_near(after, 20 + 1.5 * 28, 1e-6);
     moved("kind: blocked_cooling, machine: m, at: 60min, size: 50%", QUANTITY_WINDING_TEMP, &before,
@@ -161,8 +166,9 @@ END_TEST
 
 START_TEST(a_fault_grows_by_its_law_and_ends_when_repaired)
 {
-    struct fault f = { .kind = FAULT_IMBALANCE, .at_us = 100, .until_us = 400, .grow_us = 200,
-                       .size = 8 };
+    struct fault f = {
+        .kind = FAULT_IMBALANCE, .at_us = 100, .until_us = 400, .grow_us = 200, .size = 8
+    };
     ck_assert_double_eq(fault_severity(&f, 99), 0);
     ck_assert_double_eq(fault_severity(&f, 100), 8);
     f.law = FAULT_LINEAR;
@@ -264,7 +270,8 @@ START_TEST(held_faults_count_from_the_moment_they_are_armed)
 }
 END_TEST
 
-static void registers_of(const struct world *w, const struct scenario *s, uint16_t *ret, size_t *ret_n)
+static void registers_of(const struct world *w, const struct scenario *s, uint16_t *ret,
+                         size_t *ret_n)
 {
     size_t n = 0;
     for (uint32_t i = 0; i < s->n_slaves; i++)
@@ -350,8 +357,8 @@ START_TEST(healthy_machines_stay_as_they_were_learned)
         for (uint32_t c = 0; c < s->slaves[i].n_cells; c++) {
             const struct sums *a = &first[i][c], *b = &later[i][c];
             const char *name = s->slaves[i].cells[c].name, *slave = s->slaves[i].name;
-            ck_assert_msg(fabs(b->mean - a->mean) <= 0.25 * a->sd,
-                          "%s.%s: mean %g, then %g; sd %g", slave, name, a->mean, b->mean, a->sd);
+            ck_assert_msg(fabs(b->mean - a->mean) <= 0.25 * a->sd, "%s.%s: mean %g, then %g; sd %g",
+                          slave, name, a->mean, b->mean, a->sd);
             ck_assert_msg(fabs(b->sd / a->sd - 1) <= 0.2, "%s.%s: sd %g, then %g", slave, name,
                           a->sd, b->sd);
         }
@@ -366,7 +373,6 @@ MW_SUITE("simulator/world", imbalance_adds_its_size_in_quadrature,
          heat_follows_with_the_stated_inertia, a_fault_grows_by_its_law_and_ends_when_repaired,
          sensor_faults_change_what_is_measured_and_not_the_machine,
          a_stuck_sensor_keeps_its_last_value_while_others_go_on,
-         a_dead_slave_is_silent_until_its_end,
-         held_faults_count_from_the_moment_they_are_armed,
+         a_dead_slave_is_silent_until_its_end, held_faults_count_from_the_moment_they_are_armed,
          the_same_seed_gives_the_same_registers_in_whatever_steps,
          healthy_machines_stay_as_they_were_learned)
