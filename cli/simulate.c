@@ -35,7 +35,7 @@ static const char HELP[] =
     "and serves until SIGTERM or SIGINT; then one line of counts.\n"
     "\n"
     "Both:\n"
-    "  --duration T        stop after this real time (250ms, 10s, 5m, 2h)\n"
+    "  --duration T        stop after this real time (250ms, 10s, 5min, 2h)\n"
     "  --ready-file FILE   the listening lines, written once everything is open\n"
     "\n"
     "Scenario (docs/SPEC-scenario.md):\n"

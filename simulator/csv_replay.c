@@ -131,7 +131,7 @@ static int read_row(struct csv_replay *replay, struct reader *r, struct csv_faul
     char *at = r->line;
     uint32_t n = 0, k = 0;
     cut(r, &at);
-    for (char *field; (field = cut(r, &at)) && n < r->n_file_columns; n++) {
+    for (char *field; n < r->n_file_columns && (field = cut(r, &at)); n++) {
         char *end;
         if (!r->served[n])
             continue;

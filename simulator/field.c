@@ -27,11 +27,9 @@ void field_complain(struct field_reader *reader, yaml_node node, const char *for
 bool field_number(const char *text, const char *unit, double *ret_value)
 {
     char *end;
-    /* strtod also takes blanks, names and hexadecimal: none of them is a plant's number. */
-    if (!isdigit((unsigned char)*text) && *text != '-' && *text != '.')
-        return false;
     double value = strtod(text, &end);
-    if (end == text || !isfinite(value) || strpbrk(text, "xXiI") != NULL)
+    /* strtod also takes blanks, names and hexadecimal: none of them is a plant's number. */
+    if (end == text || !isfinite(value) || text + strspn(text, "0123456789.+-eE") < end)
         return false;
     while (*end == ' ')
         end++;
@@ -46,8 +44,8 @@ bool field_time(const char *text, int64_t *ret_us)
     static const struct {
         const char *unit;
         double us;
-    } UNITS[] = { { "us", 1 },   { "ms", 1e3 },   { "s", 1e6 },
-                  { "m", 60e6 }, { "h", 3600e6 }, { "d", 86400e6 } };
+    } UNITS[] = { { "us", 1 },     { "ms", 1e3 },   { "s", 1e6 },
+                  { "min", 60e6 }, { "h", 3600e6 }, { "d", 86400e6 } };
     for (size_t i = 0; i < sizeof UNITS / sizeof UNITS[0]; i++) {
         double value;
         if (!field_number(text, UNITS[i].unit, &value))
@@ -100,7 +98,7 @@ static void read_time(struct field_reader *r, yaml_node node, const struct field
     int64_t us;
     const char *text = yaml_text(r->tree, node);
     if (!field_time(text, &us))
-        field_complain(r, node, "%s: '%.40s' is not a time such as 250ms, 10s, 5m, 24h", f->key,
+        field_complain(r, node, "%s: '%.40s' is not a time such as 250ms, 10s, 5min, 24h", f->key,
                        text);
     else if ((double)us < f->min * 1e6 || (double)us > f->max * 1e6)
         field_complain(r, node, "%s: '%.40s' is not in %gs to %gs", f->key, text, f->min, f->max);

@@ -13,7 +13,7 @@
 enum field_type {
     FIELD_NUMBER = 0, /* double, written with its unit */
     FIELD_INTEGER,    /* uint64_t, decimal or 0x.. */
-    FIELD_TIME,       /* int64_t microseconds, written as 250ms, 10s, 5m, 24h */
+    FIELD_TIME,       /* int64_t microseconds, written as 250ms, 10s, 5min, 24h */
     FIELD_NAME,       /* char [MW_NAME_MAX + 1]: letters, digits, - and _ */
     FIELD_TEXT,       /* char [max], at most max - 1 characters */
     FIELD_WORD,       /* int: index of the word in words */
@@ -44,7 +44,7 @@ bool fields_read(struct field_reader *reader, yaml_node map, const struct field 
 /* "80%", "3mm/s": false where it is not a finite number followed by exactly this unit. */
 bool field_number(const char *text, const char *unit, double *ret_value);
 
-/* "250ms", "10s", "5m", "24h", "1d". */
+/* "250ms", "10s", "5min", "24h", "1d". */
 bool field_time(const char *text, int64_t *ret_us);
 
 /* Reports at this node's line; format as printf. */

@@ -113,10 +113,9 @@ bool parts_list(struct field_reader *r, yaml_node map, const char *key, size_t m
 static void read_wire(struct field_reader *r, yaml_node node, struct scenario *s)
 {
     struct wire_draft draft = { .wire = { .host = "127.0.0.1", .turnaround_us = 2000 } };
-    if (!fields_read(r, node, WIRE, FIELDS(WIRE), &draft))
-        return;
+    fields_read(r, node, WIRE, FIELDS(WIRE), &draft);
     bool tcp = yaml_find(r->tree, node, "tcp") != 0;
-    if (tcp == (draft.wire.rtu[0] != '\0'))
+    if (tcp == (yaml_find(r->tree, node, "rtu") != 0))
         field_complain(r, node, "a bus is either rtu: PATH or tcp: PORT");
     if (!tcp && yaml_find(r->tree, node, "host"))
         field_complain(r, node, "host: belongs to a tcp bus");

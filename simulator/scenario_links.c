@@ -196,8 +196,7 @@ static void check_slave(struct field_reader *r, yaml_node node, const struct sce
         field_complain(r, node, "unit: %u is not in 1 to 247 of an rtu bus", slave->unit);
     if (!rtu && slave->unit > 247 && slave->unit < 255)
         field_complain(r, node, "unit: %u is not in 0 to 247 or 255", slave->unit);
-    for (uint32_t i = 0; i < s->n_slaves; i++) {
-        const struct slave_config *other = &s->slaves[i];
+    for (const struct slave_config *other = s->slaves; other < slave; other++) {
         if (strcmp(other->name, slave->name) == 0)
             field_complain(r, node, "name: there is another device '%s'", slave->name);
         if (other->wire == slave->wire && other->unit == slave->unit)
@@ -208,23 +207,23 @@ static void check_slave(struct field_reader *r, yaml_node node, const struct sce
 void parts_read_slave(struct field_reader *r, yaml_node node, struct scenario *s)
 {
     struct slave_draft d = { .noise_pct = 100 };
-    if (!fields_read(r, node, SLAVE, FIELDS(SLAVE), &d))
-        return;
+    bool whole = fields_read(r, node, SLAVE, FIELDS(SLAVE), &d);
     uint32_t machine = find_machine(s, d.machine);
-    struct slave_config *slave = &s->slaves[s->n_slaves];
+    struct slave_config *slave = &s->slaves[s->n_slaves++];
     *slave = (struct slave_config){ .wire = find_wire(s, d.bus),
                                     .unit = (uint8_t)d.unit,
                                     .map = (enum register_map)d.map,
                                     .refuse_holes = d.holes == 1,
                                     .noise = d.noise_pct / 100 };
     memcpy(slave->name, d.name, sizeof slave->name);
+    if (!whole)
+        return; /* its name stays known, so that one error does not cause others */
     if (slave->wire == FAULT_NOWHERE)
         field_complain(r, node, "bus: there is no '%s'", d.bus);
     if (machine == FAULT_NOWHERE)
         field_complain(r, node, "machine: there is no '%s'", d.machine);
     check_slave(r, node, s, slave);
     read_cells(r, node, s, slave, machine);
-    s->n_slaves++;
 }
 
 static bool measures(const struct slave_config *slave, enum quantity q)
@@ -250,7 +249,8 @@ static void check_place(struct field_reader *r, yaml_node node, const struct sce
         field_complain(r, node, "quantity: %s acts on all it can", fault_name(f->kind));
     if (d->quantity[0] && f->quantity == QUANTITY_NONE)
         field_complain(r, node, "quantity: there is no '%s'", d->quantity);
-    if (f->quantity && f->slave != FAULT_NOWHERE && !measures(&s->slaves[f->slave], f->quantity))
+    if (f->quantity && f->slave != FAULT_NOWHERE && s->slaves[f->slave].n_cells > 0 &&
+        !measures(&s->slaves[f->slave], f->quantity))
         field_complain(r, node, "quantity: '%s' does not measure %s", d->device, d->quantity);
     if (f->kind == FAULT_DRIFTING_SENSOR && !d->quantity[0])
         field_complain(r, node, "quantity: is missing");
