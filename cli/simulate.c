@@ -384,9 +384,12 @@ static int simulate_scenario(struct run *run)
 static void log_row(void *ctx, uint32_t row, int64_t now_us)
 {
     const struct run *run = ctx;
-    (void)now_us; /* the log is in UTC */
-    if (run->file)
-        fprintf(run->file, "%" PRIu32 ";%" PRId64 "\n", row, clock_us(CLOCK_REALTIME));
+    if (!run->file)
+        return;
+    /* The row was read at now_us, before its reply left: whoever stamps the reply stamps later. */
+    int64_t utc_us = now_us + clock_us(CLOCK_REALTIME) - clock_us(CLOCK_MONOTONIC);
+    fprintf(run->file, "%" PRIu32 ";%" PRId64 "\n", row, utc_us);
+    fflush(run->file); /* followed while it grows */
 }
 
 static int serve_rows(struct run *run, struct csv_replay *replay)
