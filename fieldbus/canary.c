@@ -11,7 +11,8 @@ struct lengths {
     uint32_t n;
 };
 
-static const struct plan_poll *largest_poll(const struct plan *plan, uint32_t device)
+__attribute__((returns_nonnull)) static const struct plan_poll *
+largest_poll(const struct plan *plan, uint32_t device)
 {
     const struct plan_poll *largest = NULL;
     for (size_t i = 0; i < plan->n_polls; i++) {
