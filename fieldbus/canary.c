@@ -11,19 +11,20 @@ struct lengths {
     uint32_t n;
 };
 
-__attribute__((returns_nonnull)) static const struct plan_poll *
-largest_poll(const struct plan *plan, uint32_t device)
+/* The device has at least one poll: the caller had an exchange with it. */
+static const struct plan_poll *largest_poll(const struct plan *plan, uint32_t device)
 {
-    const struct plan_poll *largest = NULL;
+    const struct plan_poll *largest = &plan->polls[0];
     for (size_t i = 0; i < plan->n_polls; i++) {
         const struct plan_poll *poll = &plan->polls[i];
         if (poll->device != device)
             continue;
-        bool better = largest && poll->refused == largest->refused ? poll->count > largest->count
-                                                                   : !poll->refused;
-        if (!largest || better)
+        bool better =
+            poll->refused == largest->refused ? poll->count > largest->count : !poll->refused;
+        if (largest->device != device || better)
             largest = poll;
     }
+    assert(largest->device == device);
     return largest;
 }
 
@@ -64,7 +65,6 @@ struct line_request canary_request(const struct plan *plan, uint32_t device, uin
 {
     struct lengths lengths = { .n = 0 };
     const struct plan_poll *poll = largest_poll(plan, device);
-    assert(poll);
     for (uint32_t i = poll->first; i < poll->first + poll->n; i++) {
         const struct plan_entry *entry = &plan->entries[i];
         uint32_t end = (uint32_t)entry->address + entry->n_registers - poll->address;
