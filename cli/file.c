@@ -4,13 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 static int complain(const char *path, int status)
 {
-    fprintf(stderr, "%s: %s\n", path, strerror(errno));
+    perror(path);
     return status;
 }
 

@@ -5,7 +5,6 @@
 #include "cli/verbs.h"
 #include "inference/model.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +37,7 @@ static int parse(int argc, char **argv, struct arguments *ret)
         { NULL, 0, NULL, 0 },
     };
     struct arguments a = { 0 };
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): the program has one thread. */
     for (int c; (c = getopt_long(argc, argv, "i:o:h", options, NULL)) != -1;) {
         switch (c) {
         case 'i': a.input = optarg; break;
@@ -96,13 +96,13 @@ static int run_rows(const struct arguments *a, const struct mw_model *model, FIL
     while ((got = fread(x, 1, model->n_in, in)) == model->n_in) {
         mw_model_run(model, x, y);
         if (fwrite(y, 1, model->n_out, out) != model->n_out) {
-            fprintf(stderr, "%s: %s\n", a->output, strerror(errno));
+            perror(a->output);
             return EX_IOERR;
         }
         n_rows++;
     }
     if (ferror(in)) {
-        fprintf(stderr, "%s: %s\n", a->input, strerror(errno));
+        perror(a->input);
         return EX_IOERR;
     }
     if (got != 0) {
@@ -118,7 +118,7 @@ static int infer(const struct arguments *a, const struct mw_model *model)
     struct file_new out;
     FILE *in = fopen(a->input, "rb");
     if (!in) {
-        fprintf(stderr, "%s: %s\n", a->input, strerror(errno));
+        perror(a->input);
         return EX_NOINPUT;
     }
     int status = file_begin(&out, a->output);

@@ -4,6 +4,7 @@
 #include "base/sha256.h"
 #include "cli/file.h"
 #include "cli/verbs.h"
+#include "inference/card.h"
 #include "inference/tflite.h"
 
 #include <getopt.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 
 static const char USAGE[] =
     "usage: millwright model show FILE.tflite [--json]\n"
@@ -143,17 +145,124 @@ static void print_json(const struct facts *f)
     printf("]");
 }
 
-static void print_card_text(const struct facts *f)
+static const char *role_text(uint8_t role)
 {
-    if (f->file.card)
-        printf("%-11s%zu bytes\n", "card", f->file.n_card_bytes);
-    else
-        printf("%-11snone\n", "card");
+    return role == MW_ROLE_SCORE ? "score" : "context";
 }
 
-static void print_card_json(const struct facts *f)
+/* The instant as people and JSON write it, UTC; whole seconds. */
+static void utc_text(int64_t at_us, char ret_text[32])
 {
-    printf(",\"card_bytes\":%zu}\n", f->file.n_card_bytes);
+    time_t seconds = (time_t)(at_us / 1000000);
+    struct tm tm;
+    if (!gmtime_r(&seconds, &tm) || strftime(ret_text, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+        snprintf(ret_text, 32, "?");
+}
+
+static void print_card(const struct mw_card *c, size_t n_bytes)
+{
+    printf("%-11s%zu bytes: window %u frames, %s%s\n", "card", n_bytes, c->window,
+           c->has_network ? "network" : "levels alone", c->level_guard ? " and levels" : "");
+    printf("  decision  on %.6g, off ratio %.6g, rho %.6g, cap %.6g; frames on %u, off %u, recover "
+           "%u\n",
+           (double)c->on, (double)c->off_ratio, (double)c->rho, (double)c->cap, c->k_on, c->k_off,
+           c->k_recover);
+    printf("  baseline  time constant %.6g frames, bound %.6g sigma; gaps up to %u polls\n",
+           (double)c->tau, (double)c->baseline_bound, c->max_gap);
+    printf("  clips     %.6g for the network, %.6g for the residual\n", (double)c->clip_in,
+           (double)c->clip_wide);
+    printf("  training  %u rows, seed %llu, best R2 %.4f", c->n_rows, (unsigned long long)c->seed,
+           (double)c->r2);
+    if (c->period_us > 0)
+        printf(", one every %.6g s", (double)c->period_us / 1e6);
+    if (c->to_us > 0) {
+        char from[32], to[32];
+        utc_text(c->from_us, from);
+        utc_text(c->to_us, to);
+        printf(", %s to %s", from, to);
+    }
+    putchar('\n');
+    for (uint16_t i = 0; i < c->n_channels; i++) {
+        const struct mw_card_channel *ch = &c->channels[i];
+        printf("  %2u  %-7s  %s%s%s%s, mean %.6g, deviation %.6g, longest run %u\n", i,
+               role_text(ch->role), ch->name, ch->unit[0] ? " [" : "", ch->unit,
+               ch->unit[0] ? "]" : "", (double)ch->mu, (double)ch->sd, ch->longest_run);
+    }
+}
+
+/* The card's texts hold no control characters: mw_card_read has refused them. */
+static void print_json_text(const char *text)
+{
+    putchar('"');
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            putchar('\\');
+        putchar(*text);
+    }
+    putchar('"');
+}
+
+static void print_json_floats(const char *name, const float *values, uint16_t n)
+{
+    printf(",\"%s\":[", name);
+    for (uint16_t i = 0; i < n; i++)
+        printf("%s%.9g", i ? "," : "", (double)values[i]);
+    putchar(']');
+}
+
+static void print_card_json(const struct mw_card *c)
+{
+    printf(",\"card\":{\"window\":%u,\"has_network\":%s,\"level_guard\":%s,\"clip_in\":%.9g,"
+           "\"clip_wide\":%.9g,\"on\":%.9g,\"off_ratio\":%.9g,\"rho\":%.9g,\"cap\":%.9g,"
+           "\"k_on\":%u,\"k_off\":%u,\"k_recover\":%u,\"max_gap\":%u,\"tau\":%.9g,"
+           "\"baseline_bound\":%.9g,\"period_us\":%lld,\"from_us\":%lld,\"to_us\":%lld,"
+           "\"n_rows\":%u,\"seed\":%llu,\"r2\":%.9g",
+           c->window, c->has_network ? "true" : "false", c->level_guard ? "true" : "false",
+           (double)c->clip_in, (double)c->clip_wide, (double)c->on, (double)c->off_ratio,
+           (double)c->rho, (double)c->cap, c->k_on, c->k_off, c->k_recover, c->max_gap,
+           (double)c->tau, (double)c->baseline_bound, (long long)c->period_us,
+           (long long)c->from_us, (long long)c->to_us, c->n_rows, (unsigned long long)c->seed,
+           (double)c->r2);
+    print_json_floats("sigma", c->sigma, c->n_signals);
+    print_json_floats("baseline", c->baseline, c->n_signals);
+    fputs(",\"pipeline\":\"", stdout);
+    for (size_t i = 0; i < sizeof c->pipeline; i++)
+        printf("%02x", c->pipeline[i]);
+    fputs("\",\"channels\":[", stdout);
+    for (uint16_t i = 0; i < c->n_channels; i++) {
+        const struct mw_card_channel *ch = &c->channels[i];
+        fputs(i ? ",{\"name\":" : "{\"name\":", stdout);
+        print_json_text(ch->name);
+        fputs(",\"unit\":", stdout);
+        print_json_text(ch->unit);
+        printf(",\"role\":\"%s\",\"mu\":%.9g,\"sd\":%.9g,\"longest_run\":%u}", role_text(ch->role),
+               (double)ch->mu, (double)ch->sd, ch->longest_run);
+    }
+    fputs("]}", stdout);
+}
+
+/* The card, or why it cannot be read: EX_DATAERR, after all else has been shown. */
+static int show_card(const struct facts *f, bool json)
+{
+    struct mw_card card;
+    struct mw_model_fault why;
+    int result = MW_ERR_NOT_FOUND;
+    if (f->file.card)
+        result = mw_card_read(&card, f->file.card, f->file.n_card_bytes, &why);
+    if (json) {
+        printf(",\"card_bytes\":%zu", f->file.n_card_bytes);
+        if (result == MW_OK)
+            print_card_json(&card);
+        puts("}");
+    } else if (result == MW_OK) {
+        print_card(&card, f->file.n_card_bytes);
+    } else if (!f->file.card) {
+        printf("%-11snone\n", "card");
+    }
+    if (result == MW_OK || !f->file.card)
+        return EX_OK;
+    fprintf(stderr, "%s: %s\n", f->path, why.text);
+    return EX_DATAERR;
 }
 
 static int show(const char *path, bool json)
@@ -167,12 +276,9 @@ static int show(const char *path, bool json)
     if (gather(&f, bytes, &why) != MW_OK) {
         fprintf(stderr, "%s: %s\n", path, why.text);
         status = EX_DATAERR;
-    } else if (json) {
-        print_json(&f);
-        print_card_json(&f);
     } else {
-        print_text(&f);
-        print_card_text(&f);
+        (json ? print_json : print_text)(&f);
+        status = show_card(&f, json);
     }
     free(bytes);
     return status;
@@ -184,6 +290,7 @@ int verb_model(int argc, char **argv)
                                              { "help", no_argument, NULL, 'h' },
                                              { NULL, 0, NULL, 0 } };
     bool json = false;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): the program has one thread. */
     for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         switch (c) {
         case 'j': json = true; break;
