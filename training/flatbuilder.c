@@ -63,13 +63,17 @@ static uint16_t place(const struct flat_field *fields, size_t n_fields, uint16_t
     return size;
 }
 
-static const struct flat_field *field_at(const struct flat_field *fields, size_t n_fields,
-                                         uint16_t offset, const uint16_t *offsets)
+/* The fields themselves, in the order of place. */
+static void put_fields(struct flat *flat, const struct flat_field *fields, size_t n_fields)
 {
-    for (size_t i = 0; i < n_fields; i++)
-        if (offsets[i] == offset)
-            return &fields[i];
-    return NULL;
+    for (uint8_t width = 4; width > 0; width = width == 4 ? 1 : 0)
+        for (size_t i = 0; i < n_fields; i++) {
+            if (fields[i].width != width)
+                continue;
+            if (fields[i].ret_at)
+                *fields[i].ret_at = flat->n;
+            put_le(flat, fields[i].value, width);
+        }
 }
 
 size_t flat_table(struct flat *flat, const struct flat_field *fields, size_t n_fields)
@@ -88,13 +92,7 @@ size_t flat_table(struct flat *flat, const struct flat_field *fields, size_t n_f
 
     size_t table = flat->n;
     put_le(flat, table - vtable, 4);
-    for (uint16_t offset = 4; offset < size;) {
-        const struct flat_field *field = field_at(fields, n_fields, offset, offsets);
-        if (field->ret_at)
-            *field->ret_at = flat->n;
-        put_le(flat, field->value, field->width);
-        offset = (uint16_t)(offset + field->width);
-    }
+    put_fields(flat, fields, n_fields);
     return table;
 }
 

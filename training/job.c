@@ -158,7 +158,8 @@ static int parse_line(struct job *job, char *line, unsigned number, unsigned *se
         if (strcmp(KEYS[k].name, line) != 0)
             continue;
         if (*seen & 1u << k) {
-            snprintf(why->text, sizeof why->text, "line %u: %s a second time", number, line);
+            snprintf(why->text, sizeof why->text, "line %u: %s a second time", number,
+                     KEYS[k].name);
             return MW_ERR_FORMAT;
         }
         *seen |= 1u << k;
@@ -166,7 +167,7 @@ static int parse_line(struct job *job, char *line, unsigned number, unsigned *se
         snprintf(shown, sizeof shown, "%s", value);
         if (KEYS[k].set(job, value))
             return MW_OK;
-        snprintf(why->text, sizeof why->text, "line %u: %s=%s %s", number, line, shown,
+        snprintf(why->text, sizeof why->text, "line %u: %s=%s %s", number, KEYS[k].name, shown,
                  KEYS[k].rule);
         return MW_ERR_FORMAT;
     }
