@@ -267,43 +267,34 @@ static const struct fault GROWING[] = {
     { "ambient (context), step of 60 sd", STEP, AMBIENT, 60.0, 0 },
 };
 
-/* A fault is given as long as it grows, and six hours more. */
-static void everything_grown_is_found(bool load_driven)
+/* Thirty days without a finding; and, from their third day on in another world, each fault, as
+ * long as it grows and six hours more. */
+static void silent_for_a_month_and_every_fault_found(bool load_driven)
 {
     for (uint64_t seed = 1; seed <= 3; seed++) {
         static struct rig rig;
         commission(&rig, load_driven, MINUTE, 1440, seed);
-        ck_assert_int_eq(run(&rig, 2 * DAY + 7 * HOUR, NULL).n_findings, 0);
+        int n_findings = run(&rig, 2 * DAY + 7 * HOUR, NULL).n_findings;
         for (size_t i = 0; i < sizeof GROWING / sizeof GROWING[0]; i++)
             found(&rig, seed, &GROWING[i], GROWING[i].ramp_us + 6 * HOUR);
-        end(&rig);
-    }
-}
-
-START_TEST(a_fault_that_grows_is_found_on_a_machine_of_constant_duty)
-{
-    everything_grown_is_found(false);
-}
-END_TEST
-
-START_TEST(a_fault_that_grows_is_found_on_a_machine_that_follows_its_load)
-{
-    everything_grown_is_found(true);
-}
-END_TEST
-
-START_TEST(thirty_healthy_days_give_no_finding)
-{
-    for (int k = 0; k < 6; k++) {
-        static struct rig rig;
-        commission(&rig, k >= 3, MINUTE, 1440, (uint64_t)(1 + k % 3));
-        struct outcome outcome = run(&rig, 30 * DAY, NULL);
-        printf("%-13s %2d | 30 healthy days: %d findings\n", machine_name(&rig), 1 + k % 3,
-               outcome.n_findings);
+        n_findings += run(&rig, 28 * DAY, NULL).n_findings;
+        printf("%-13s %2d | 30 healthy days: %d findings\n", machine_name(&rig), (int)seed,
+               n_findings);
         fflush(stdout);
-        ck_assert_int_eq(outcome.n_findings, 0);
+        ck_assert_int_eq(n_findings, 0);
         end(&rig);
     }
+}
+
+START_TEST(constant_duty_is_silent_for_a_month_and_every_growing_fault_is_found)
+{
+    silent_for_a_month_and_every_fault_found(false);
+}
+END_TEST
+
+START_TEST(varying_load_is_silent_for_a_month_and_every_growing_fault_is_found)
+{
+    silent_for_a_month_and_every_fault_found(true);
 }
 END_TEST
 
@@ -322,7 +313,8 @@ START_TEST(a_dying_sensor_is_a_sensor_finding_and_never_a_machine_finding)
     for (int k = 0; k < 2; k++) {
         static struct rig rig, dying;
         commission(&rig, k == 1, MINUTE, 1440, 1);
-        run(&rig, DAY, NULL);
+        rig.config.model_delay_us = 0; /* the hardest case */
+        ck_assert_int_eq(run(&rig, DAY, NULL).n_findings, 0);
         for (int moment = 0; moment < 12; moment++) {
             ck_assert_int_eq(run(&rig, 97 * MINUTE, NULL).n_findings, 0);
             for (size_t i = 0; i < sizeof SENSORS / sizeof SENSORS[0]; i++) {
@@ -362,8 +354,7 @@ START_TEST(the_bound_of_the_baseline_is_what_finds_a_ramp_of_six_hours)
 }
 END_TEST
 
-MW_SUITE("sim/slow_faults", a_fault_that_grows_is_found_on_a_machine_of_constant_duty,
-         a_fault_that_grows_is_found_on_a_machine_that_follows_its_load,
-         thirty_healthy_days_give_no_finding,
+MW_SUITE("sim/slow_faults", constant_duty_is_silent_for_a_month_and_every_growing_fault_is_found,
+         varying_load_is_silent_for_a_month_and_every_growing_fault_is_found,
          a_dying_sensor_is_a_sensor_finding_and_never_a_machine_finding,
          the_bound_of_the_baseline_is_what_finds_a_ramp_of_six_hours)
