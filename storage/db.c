@@ -123,6 +123,8 @@ int db_room(struct db *db, size_t n_bytes, uint32_t reserve_pages, bool alerts_t
 {
     /* Three quarters of each page filled, and a few to split the trees above. */
     int64_t wanted = (int64_t)(n_bytes / (DB_PAGE_BYTES * 3 / 4)) + 4 + reserve_pages;
+    if (wanted > (int64_t)db->max_pages) /* nothing is given up for what never fits */
+        return MW_ERR_NO_SPACE;
     for (;;) {
         int64_t n_all, n_free;
         int result = pages(db, &n_all, &n_free);

@@ -51,12 +51,17 @@ static uint32_t count_flights(const struct link *link, enum link_flight_state st
     return n;
 }
 
-/* Forgets what is settled and will not be passed again. */
+/* Passes what need not be sent again, up to the next refused; forgets what is settled and passed.
+ */
 static void tidy(struct link *link)
 {
     uint32_t n = 0;
+    bool passing = true;
     for (uint32_t i = 0; i < link->n_flights; i++) {
         struct link_flight f = link->flights[i];
+        passing = passing && f.state != LINK_FLIGHT_REFUSED;
+        if (passing && f.seq > link->sent_up_to)
+            link->sent_up_to = f.seq;
         if (f.state != LINK_FLIGHT_SETTLED || f.seq > link->sent_up_to)
             link->flights[n++] = f;
     }
@@ -80,10 +85,8 @@ static void forget_window(struct link *link)
             link->n_refusals = f->n_refusals;
         }
     }
-    if (n_late > 0) {
+    if (n_late > 0)
         link->n_late = n_late;
-        link->late_epoch = link->epoch;
-    }
     link->n_flights = 0;
 }
 
@@ -113,8 +116,21 @@ static void come_up(struct link *link, uint16_t receive_maximum, int64_t now_us)
     link->stats.n_connects++;
 }
 
+/* Whether seq was among those that flew when their connection ended; it is not any more. */
+static bool strike_late(struct link *link, uint64_t seq)
+{
+    for (uint32_t i = 0; i < link->n_late; i++) {
+        if (link->late[i] != seq)
+            continue;
+        link->late[i] = link->late[--link->n_late];
+        return true;
+    }
+    return false;
+}
+
 static void settle(struct link *link, struct link_flight *flight)
 {
+    (void)strike_late(link, flight->seq); /* nothing late can be news about it */
     flight->state = LINK_FLIGHT_SETTLED;
     tidy(link);
 }
@@ -122,20 +138,17 @@ static void settle(struct link *link, struct link_flight *flight)
 /* An answer to a message of a connection that has ended. */
 static void late_delivery(struct link *link, const struct broker_event *event)
 {
-    for (uint32_t i = 0; event->epoch == link->late_epoch && i < link->n_late; i++) {
-        if (link->late[i] != event->token)
-            continue;
-        struct link_flight *again = find_flight(link, event->token);
-        link->late[i] = link->late[--link->n_late];
-        if (again && (again->told || again->state == LINK_FLIGHT_SETTLED))
-            break; /* sent again and answered before the late answer was read */
-        link->stats.n_late++;
-        owe(link, LINK_ACKNOWLEDGE, event->token, 0);
-        if (again) /* it stays in flight: its place at the broker is taken */
-            again->told = true;
+    struct link_flight *again = find_flight(link, event->token);
+    if (!strike_late(link, event->token)) {
+        link->stats.n_stray++;
         return;
     }
-    link->stats.n_stray++;
+    link->stats.n_late++;
+    owe(link, LINK_ACKNOWLEDGE, event->token, 0);
+    if (again && again->state == LINK_FLIGHT_REFUSED)
+        settle(link, again);
+    else if (again) /* it stays in flight: its place at the broker is taken */
+        again->told = true;
 }
 
 static void delivered(struct link *link, const struct broker_event *event)
@@ -353,24 +366,16 @@ static struct link_flight *place_flight(struct link *link, uint64_t seq)
     return &link->flights[at];
 }
 
-/* Past seq and past all behind it that need not be sent again. */
+/* Past seq; what is refused below it storage has no longer, since it gave a later one. */
 static void advance(struct link *link, uint64_t seq)
 {
     for (uint32_t i = 0; i < link->n_flights; i++) {
         struct link_flight *f = &link->flights[i];
         if (f->seq < seq && f->state == LINK_FLIGHT_REFUSED)
-            f->state = LINK_FLIGHT_SETTLED; /* storage has it no longer: it gave a later one */
+            f->state = LINK_FLIGHT_SETTLED;
     }
     if (seq > link->sent_up_to)
         link->sent_up_to = seq;
-    for (uint32_t i = 0; i < link->n_flights; i++) {
-        const struct link_flight *f = &link->flights[i];
-        if (f->seq <= link->sent_up_to)
-            continue;
-        if (f->state == LINK_FLIGHT_REFUSED)
-            break;
-        link->sent_up_to = f->seq;
-    }
     tidy(link);
 }
 

@@ -82,8 +82,8 @@ struct link {
     uint64_t sent_up_to; /* all up to here are handed over on this connection, or settled */
     struct link_flight flights[LINK_WINDOW_MAX + 1]; /* ascending seq */
     uint32_t n_flights;
-    uint64_t late[LINK_WINDOW_MAX]; /* in flight when the connection of late_epoch ended */
-    uint32_t n_late, late_epoch;
+    uint64_t late[LINK_WINDOW_MAX]; /* in flight when a connection ended */
+    uint32_t n_late;
     uint64_t refused_seq; /* the message refused last and how often */
     uint32_t n_refusals;
     struct link_order pending[2 * LINK_WINDOW_MAX + 2]; /* orders owed to the caller */

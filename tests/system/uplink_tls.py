@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whom the uplink trusts, and to whom it proves itself. Certificates are made on the spot."""
+import os
+import pathlib
+import subprocess
+
+from uplink_bench import Driver, Folder, Mosquitto, check, free_port, run_all
+from mqtt_peer import Subscriber
+
+
+def openssl(folder, *args):
+    subprocess.run(["openssl", *args], cwd=folder, check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+
+
+def make_authority(folder, name):
+    openssl(folder, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+            "-keyout", f"{name}.key", "-out", f"{name}.pem", "-days", "2", "-subj", f"/CN={name}")
+
+
+def make_certificate(folder, name, authority, hosts, days=2):
+    path = pathlib.Path(folder)
+    (path / f"{name}.ext").write_text(f"subjectAltName={hosts}\n")
+    openssl(folder, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+            "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+    openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", f"{authority}.pem", "-CAkey",
+            f"{authority}.key", "-CAcreateserial", "-out", f"{name}.pem", "-days", str(days),
+            "-extfile", f"{name}.ext")
+    os.chmod(path / f"{name}.key", 0o644)  # the broker reads it as another user
+
+
+def tls_broker(folder, certificate, more=""):
+    return Mosquitto(folder, settings="allow_anonymous true",
+                     tls=f"certfile {folder}/{certificate}.pem\nkeyfile {folder}/{certificate}.key\n"
+                         f"cafile {folder}/ca.pem\n{more}")
+
+
+def the_right_broker_is_trusted():
+    with Folder() as folder:
+        make_authority(folder, "ca")
+        make_certificate(folder, "broker", "ca", "DNS:localhost,IP:127.0.0.1")
+        broker = tls_broker(folder, "broker")
+        for version in (5, 4):
+            figures = Driver(uri=f"mqtts://localhost:{broker.port}", version=version, push=50,
+                             ca=f"{folder}/ca.pem").finish()
+            assert figures["delivered"] == 50 and figures["connects"] == 1, figures
+        broker.stop()
+
+
+def refuse(folder, broker, words, host="localhost", **options):
+    """No connection, and words that name the cause."""
+    driver = Driver(uri=f"mqtts://{host}:{broker.port}", push=1, **options)
+    line = driver.wait_line("refused ")
+    driver.kill()
+    assert words in line, line
+    assert driver.count("up ") == 0 and driver.count("pub ") == 0
+
+
+def every_wrong_broker_is_refused_in_words():
+    with Folder() as folder:
+        for name in ("ca", "other"):
+            make_authority(folder, name)
+        make_certificate(folder, "broker", "ca", "DNS:localhost,IP:127.0.0.1")
+        make_certificate(folder, "elsewhere", "ca", "DNS:elsewhere.example")
+        make_certificate(folder, "expired", "ca", "DNS:localhost", days=-1)
+        ca = f"{folder}/ca.pem"
+        broker = tls_broker(folder, "elsewhere")
+        refuse(folder, broker, "the certificate names another host", ca=ca)
+        refuse(folder, broker, "the certificate names another host", host="127.0.0.1", ca=ca)
+        broker.stop()
+        broker = tls_broker(folder, "expired")
+        refuse(folder, broker, "TLS: certificate verify failed", ca=ca)
+        broker.stop()
+        broker = tls_broker(folder, "broker")
+        refuse(folder, broker, "TLS: certificate verify failed", ca=f"{folder}/other.pem")
+        broker.stop()
+
+
+def a_client_certificate_is_shown():
+    with Folder() as folder:
+        make_authority(folder, "ca")
+        make_certificate(folder, "broker", "ca", "DNS:localhost")
+        make_certificate(folder, "gateway", "ca", "DNS:gw-01")
+        broker = tls_broker(folder, "broker", "require_certificate true")
+        options = dict(uri=f"mqtts://localhost:{broker.port}", push=1, ca=f"{folder}/ca.pem")
+        figures = Driver(**options, cert=f"{folder}/gateway.pem", key=f"{folder}/gateway.key").finish()
+        assert figures["delivered"] == 1
+        without = Driver(**options)
+        without.wait_line("refused ")
+        without.kill()
+        assert without.count("up ") == 0
+        broker.stop()
+
+
+def write_password(folder, name, text, mode=0o600):
+    path = pathlib.Path(folder) / name
+    path.write_text(text)
+    path.chmod(mode)
+    return str(path)
+
+
+def a_password_opens_and_a_wrong_one_is_told():
+    with Folder() as folder:
+        users = pathlib.Path(folder) / "users"
+        users.touch()
+        subprocess.run(["mosquitto_passwd", "-b", str(users), "gw", "right one"], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        users.chmod(0o644)
+        broker = Mosquitto(folder, settings=f"allow_anonymous false\npassword_file {users}")
+        watcher = Subscriber(broker.port, username="gw", password="right one")
+        right = write_password(folder, "right", "right one\n")
+        wrong = write_password(folder, "wrong", "wrong one\n")
+        for version, reason in ((5, "0x87 not authorized"), (4, "0x05 not authorized")):
+            uri = f"mqtt://127.0.0.1:{broker.port}"
+            options = dict(uri=uri, version=version, push=3, username="gw")
+            assert Driver(**options, password_file=right).finish()["delivered"] == 3
+            driver = Driver(**options, password_file=wrong)
+            line = driver.wait_line("refused ")
+            driver.kill()
+            assert reason in line, line
+        assert watcher.wait_for(lambda ms: sum(m.topic.endswith("/alert") for m in ms) == 6)
+        for message in watcher.messages:
+            check(message)
+        log = broker.config.with_suffix(".log").read_text()
+        assert "right one" not in log
+        broker.stop()
+
+
+def files_that_cannot_be_used_stop_the_start():
+    with Folder() as folder:
+        uri = f"mqtt://127.0.0.1:{free_port()}"
+        open_to_all = write_password(folder, "open", "secret\n", 0o644)
+        cases = (("create refused", dict(uri=uri, username="gw", password_file=open_to_all)),
+                 ("create input/output error", dict(uri=uri, username="gw", password_file="/none")),
+                 ("create input/output error", dict(uri=uri.replace("mqtt:", "mqtts:"), ca="/none")),
+                 ("complaint ca_file - is required", dict(uri=uri.replace("mqtt:", "mqtts:"))))
+        for words, options in cases:
+            driver = Driver(**options)
+            driver.wait_line(words)
+            assert driver.process.wait(10) in (1, 78)
+            driver.process.stdin.close()
+
+
+run_all([the_right_broker_is_trusted, every_wrong_broker_is_refused_in_words,
+         a_client_certificate_is_shown, a_password_opens_and_a_wrong_one_is_told,
+         files_that_cannot_be_used_stop_the_start])

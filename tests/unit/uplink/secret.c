@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "uplink/secret.h"
+#include "base/result.h"
+#include "support/suite.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char path[] = "/tmp/mw-secret-XXXXXX";
+
+static int read_from(const void *bytes, size_t n, mode_t mode, char secret[16])
+{
+    char name[sizeof path];
+    memcpy(name, path, sizeof path);
+    int fd = mkstemp(name);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, bytes, n), (ssize_t)n);
+    ck_assert_int_eq(fchmod(fd, mode), 0);
+    close(fd);
+    int result = secret_read(secret, 16, name);
+    unlink(name);
+    return result;
+}
+
+START_TEST(a_secret_is_one_line_without_its_end)
+{
+    char secret[16];
+    ck_assert_int_eq(read_from("geheim\n", 7, 0600, secret), MW_OK);
+    ck_assert_str_eq(secret, "geheim");
+    ck_assert_int_eq(read_from("0123456789abcde", 15, 0400, secret), MW_OK);
+    ck_assert_str_eq(secret, "0123456789abcde");
+}
+END_TEST
+
+START_TEST(a_file_that_others_may_read_is_refused)
+{
+    char secret[16] = "untouched";
+    static const mode_t modes[] = { 0644, 0640, 0604, 0660, 0440 };
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
+        ck_assert_int_eq(read_from("geheim", 6, modes[i], secret), MW_ERR_REFUSED);
+    ck_assert_str_eq(secret, "untouched");
+}
+END_TEST
+
+START_TEST(what_is_no_password_is_malformed)
+{
+    char secret[16];
+    ck_assert_int_eq(read_from("", 0, 0600, secret), MW_ERR_FORMAT);
+    ck_assert_int_eq(read_from("\n", 1, 0600, secret), MW_ERR_FORMAT);
+    ck_assert_int_eq(read_from("a\nb\n", 4, 0600, secret), MW_ERR_FORMAT);
+    ck_assert_int_eq(read_from("a\0b", 3, 0600, secret), MW_ERR_FORMAT);
+    ck_assert_int_eq(read_from("a\r\n", 3, 0600, secret), MW_ERR_FORMAT);
+    ck_assert_int_eq(read_from("0123456789abcdef", 16, 0600, secret), MW_ERR_FORMAT);
+}
+END_TEST
+
+START_TEST(a_missing_file_or_a_folder_is_an_error_of_reading)
+{
+    char secret[16];
+    ck_assert_int_eq(secret_read(secret, sizeof secret, "/nonexistent/secret"), MW_ERR_IO);
+    ck_assert_int_eq(secret_read(secret, sizeof secret, "/tmp"), MW_ERR_IO);
+}
+END_TEST
+
+START_TEST(a_wiped_secret_is_zeroes)
+{
+    char secret[8] = "geheim", zeroes[8] = { 0 };
+    secret_wipe(secret, sizeof secret);
+    ck_assert_mem_eq(secret, zeroes, sizeof zeroes);
+}
+END_TEST
+
+MW_SUITE("uplink/secret", a_secret_is_one_line_without_its_end,
+         a_file_that_others_may_read_is_refused, what_is_no_password_is_malformed,
+         a_missing_file_or_a_folder_is_an_error_of_reading, a_wiped_secret_is_zeroes)
