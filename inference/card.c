@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "inference/fault.h"
 
 #include <assert.h>
 #include <float.h>
@@ -29,15 +30,6 @@ static_assert(8 + TAG_END * 4 + 8 + 4 + 2 + 8 + 30 + 40 + MW_MAX_CHANNELS * (4 +
                       MW_CARD_MAX_SIGNALS * 8 <=
                   MW_CARD_MAX_BYTES,
               "the largest card fits the stated bound");
-
-static int refuse(struct mw_model_fault *why, int result, const char *text)
-{
-    size_t n = strlen(text);
-    assert(n < sizeof why->text);
-    if (why)
-        memcpy(why->text, text, n + 1);
-    return result;
-}
 
 static bool within(float v, float least, float most)
 {
@@ -226,22 +218,24 @@ static int get_records(struct mw_reader *r, struct mw_card *card, struct mw_mode
         uint16_t tag = mw_get_u16le(r), n = mw_get_u16le(r);
         const uint8_t *value = mw_get_bytes(r, n);
         if (!value)
-            return refuse(why, MW_ERR_FORMAT, "card: a record runs past the end");
+            return mw_fault(why, MW_ERR_FORMAT, "card: a record runs past the end", 0, 0);
         if (tag == 0 || tag >= TAG_END) {
             if (tag & CRITICAL || tag == 0)
-                return refuse(why, MW_ERR_UNSUPPORTED, "card: a record this version cannot ignore");
+                return mw_fault(why, MW_ERR_UNSUPPORTED,
+                                "card: a record this version cannot ignore", 0, 0);
             continue;
         }
         if (!in_order(last, tag))
-            return refuse(why, MW_ERR_FORMAT, "card: a record is missing or out of order");
+            return mw_fault(why, MW_ERR_FORMAT, "card: a record is missing or out of order", 0, 0);
         struct mw_reader inner = { .bytes = value, .n_bytes = n };
         get_value(&inner, tag, card);
         if (inner.failed)
-            return refuse(why, MW_ERR_FORMAT, "card: a record's length or value is not possible");
+            return mw_fault(why, MW_ERR_FORMAT, "card: a record's length or value is not possible",
+                            0, 0);
         last = tag;
     }
     if (last != TAG_END - 1)
-        return refuse(why, MW_ERR_FORMAT, "card: records are missing at the end");
+        return mw_fault(why, MW_ERR_FORMAT, "card: records are missing at the end", 0, 0);
     return MW_OK;
 }
 
@@ -253,18 +247,23 @@ int mw_card_read(struct mw_card *ret_card, const uint8_t *bytes, size_t n_bytes,
     const uint8_t *magic = mw_get_bytes(&r, 4);
     uint16_t version = mw_get_u16le(&r), n_following = mw_get_u16le(&r);
     if (r.failed || memcmp(magic, MAGIC, 4) != 0)
-        return refuse(ret_why, MW_ERR_FORMAT, "card: does not begin with MWCD");
+        return mw_fault(ret_why, MW_ERR_FORMAT, "card: does not begin with MWCD", 0, 0);
     if (version != VERSION)
-        return refuse(ret_why, MW_ERR_UNSUPPORTED, "card: of a version this program does not know");
+        return mw_fault(ret_why, MW_ERR_UNSUPPORTED,
+                        "card: of a version this program does not know", 0, 0);
     if (n_following != n_bytes - r.at || n_bytes > MW_CARD_MAX_BYTES)
-        return refuse(ret_why, MW_ERR_FORMAT, "card: its length is not what it says");
+        return mw_fault(ret_why, MW_ERR_FORMAT, "card: its length is not what it says", 0, 0);
 
     int result = get_records(&r, &card, ret_why);
     if (result < 0)
         return result;
+    static const uint8_t PIPELINE[8] = MW_CARD_PIPELINE;
+    if (memcmp(card.pipeline, PIPELINE, sizeof PIPELINE) != 0)
+        return mw_fault(ret_why, MW_ERR_UNSUPPORTED,
+                        "card: made for another way of preparing the input", 0, 0);
     const char *flaw = flaw_of(&card);
     if (flaw)
-        return refuse(ret_why, MW_ERR_FORMAT, flaw);
+        return mw_fault(ret_why, MW_ERR_FORMAT, flaw, 0, 0);
     *ret_card = card;
     return MW_OK;
 }

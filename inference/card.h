@@ -17,6 +17,14 @@
 #define MW_CARD_MAX_WINDOW  64
 #define MW_CARD_MAX_BYTES   8192
 
+/* How this version turns frames into network input and signals: the first 8 bytes of the SHA-256
+ * of MW_CARD_PIPELINE_TEXT. A card made for another pipeline is refused. */
+#define MW_CARD_PIPELINE_TEXT "millwright pipeline 1: z-score, clip, time-major window, window mean"
+#define MW_CARD_PIPELINE                               \
+    {                                                  \
+        0xdc, 0x3d, 0xb0, 0xa3, 0x73, 0x81, 0xc4, 0x8e \
+    }
+
 enum mw_role {
     MW_ROLE_SCORE = 0, /* network input, and its residual is judged */
     MW_ROLE_CONTEXT,   /* network input only: slow or ambient quantities */
@@ -32,12 +40,12 @@ struct mw_card_channel {
 };
 
 struct mw_card {
-    uint16_t window;     /* W, frames in one window, 2 .. MW_CARD_MAX_WINDOW */
-    uint16_t n_channels; /* d */
-    uint16_t n_signals;  /* scored channels with a network, plus scored channels with level guard */
-    bool has_network;    /* false: the graph is empty, levels alone are judged */
-    bool level_guard;    /* window means are judged beside the residuals */
-    float clip_in, clip_wide;      /* of z, for the network and for the residual */
+    uint16_t window;          /* W, frames in one window, 2 .. MW_CARD_MAX_WINDOW */
+    uint16_t n_channels;      /* d */
+    uint16_t n_signals;       /* scored channels, twice with a network and level guard */
+    bool has_network;         /* false: the graph is empty, levels alone are judged */
+    bool level_guard;         /* window means are judged beside the residuals; needs a network */
+    float clip_in, clip_wide; /* of z, for the network and for the residual */
     float on, off_ratio, rho, cap; /* decision: threshold, clear, peak-relative clear, score cap */
     uint16_t k_on, k_off, k_recover; /* frames */
     uint16_t max_gap;                /* skipped polls bridged within a window; more restart it */
@@ -50,16 +58,17 @@ struct mw_card {
     uint32_t n_rows;                     /* training frames */
     uint64_t seed;
     float r2;            /* best R2 of window means over score channels */
-    uint8_t pipeline[8]; /* hash of the feature pipeline's version and constants */
+    uint8_t pipeline[8]; /* MW_CARD_PIPELINE, else the card is refused */
     struct mw_card_channel channels[MW_MAX_CHANNELS];
 };
 
-/* Reads and checks every range. MW_ERR_FORMAT or MW_ERR_UNSUPPORTED with words in *ret_why;
- * *ret_card is untouched on failure. */
+/* Reads and checks every range. MW_ERR_FORMAT or MW_ERR_UNSUPPORTED with words in *ret_why (may be
+ * NULL); *ret_card is untouched on failure. */
 int mw_card_read(struct mw_card *ret_card, const uint8_t *bytes, size_t n_bytes,
                  struct mw_model_fault *ret_why);
 
-/* Number of bytes written, or MW_ERR_NO_SPACE. */
+/* Number of bytes written, or MW_ERR_NO_SPACE; MW_CARD_MAX_BYTES always fits. The card's ranges
+ * are the caller's promise: what breaks them is written, and refused when read. */
 int mw_card_write(const struct mw_card *card, uint8_t *ret_bytes, size_t cap);
 
 #endif

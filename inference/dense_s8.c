@@ -5,7 +5,7 @@
 
 #include <assert.h>
 
-#define MAX_PRODUCT (128 * 255) /* |w| <= 128, |x - zero| <= 255 */
+#define MAX_PRODUCT 32640 /* 128 * 255: |w| <= 128, |x - zero| <= 255 */
 
 static_assert((int64_t)MW_MODEL_MAX_WIDTH * MAX_PRODUCT < INT32_MAX / 2,
               "the dot product takes less than half of an int32");

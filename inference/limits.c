@@ -14,7 +14,7 @@ static_assert(MW_LIMIT_HIGH == 1 << HIGH && MW_LIMIT_HIGH_HIGH == 1 << HIGH_HIGH
 static_assert(RATE + 1 == MW_LIMITS_COUNT, "every limit has its place");
 
 #define SECOND_US    INT64_C(1000000)
-#define DAY_US       (24 * 3600 * SECOND_US)
+#define DAY_US       (INT64_C(86400) * SECOND_US)
 #define RATE_US      (300 * SECOND_US)
 #define RATE_MIN_US  (10 * SECOND_US)
 #define DELAY_US     (5 * SECOND_US)
@@ -51,22 +51,22 @@ static int settle_values(const struct mw_limits_config *c, const struct mw_compl
     return result;
 }
 
-int mw_limits_settle(struct mw_limits_config *c, const struct mw_complaints *to)
+int mw_limits_settle(struct mw_limits_config *config, const struct mw_complaints *complaints)
 {
-    if (c->rate_us == 0)
-        c->rate_us = RATE_US;
-    if (c->delay_us == 0)
-        c->delay_us = DELAY_US;
+    if (config->rate_us == 0)
+        config->rate_us = RATE_US;
+    if (config->delay_us == 0)
+        config->delay_us = DELAY_US;
 
-    int result = settle_values(c, to);
-    if (armed(c, RATE) && (!is_finite(c->rate) || !(c->rate > 0)))
-        result = mw_complain(to, "rate", NULL, "is not above 0");
-    if (c->rate_us < RATE_MIN_US || c->rate_us > DAY_US)
-        result = mw_complain(to, "rate_over", NULL, "is not in 10s to 24h");
-    if (c->delay_us < 0 || c->delay_us > DAY_US)
-        result = mw_complain(to, "delay", NULL, "is not in 0s to 24h");
-    if (!is_finite(c->deadband) || c->deadband < 0)
-        result = mw_complain(to, "deadband", NULL, "is not 0 or above");
+    int result = settle_values(config, complaints);
+    if (armed(config, RATE) && (!is_finite(config->rate) || !(config->rate > 0)))
+        result = mw_complain(complaints, "rate", NULL, "is not above 0");
+    if (config->rate_us < RATE_MIN_US || config->rate_us > DAY_US)
+        result = mw_complain(complaints, "rate_over", NULL, "is not in 10s to 24h");
+    if (config->delay_us < 0 || config->delay_us > DAY_US)
+        result = mw_complain(complaints, "delay", NULL, "is not in 0s to 24h");
+    if (!is_finite(config->deadband) || config->deadband < 0)
+        result = mw_complain(complaints, "deadband", NULL, "is not 0 or above");
     return result;
 }
 

@@ -83,8 +83,8 @@ static int verify(const struct mw_tflite *file, struct plan *ret_plan, struct mw
 int mw_model_measure(const uint8_t *bytes, size_t n_bytes, size_t *ret_memory_bytes,
                      struct mw_model_fault *ret_why)
 {
-    struct mw_tflite file;
-    struct plan plan;
+    struct mw_tflite file = { 0 };
+    struct plan plan = { 0 };
     int result = mw_tflite_open(&file, bytes, n_bytes, ret_why);
     if (result == MW_OK)
         result = verify(&file, &plan, ret_why);
@@ -132,8 +132,8 @@ int mw_model_init(struct mw_model *ret_model, const uint8_t *bytes, size_t n_byt
                   enum mw_rounding rounding, void *memory, size_t memory_bytes,
                   struct mw_model_fault *ret_why)
 {
-    struct mw_tflite file;
-    struct plan plan;
+    struct mw_tflite file = { 0 };
+    struct plan plan = { 0 };
     int result = mw_tflite_open(&file, bytes, n_bytes, ret_why);
     if (result == MW_OK)
         result = verify(&file, &plan, ret_why);

@@ -305,11 +305,16 @@ bool mw_score_step(struct mw_score *score, const float *x, uint32_t valid, int64
     return true;
 }
 
-void mw_score_accept(struct mw_score *score)
+void mw_score_dismiss(struct mw_score *score)
 {
     score->state = MW_MODEL_NORMAL;
     score->peak = 0.0;
     score->n_on = score->n_off = score->n_hold = 0;
+}
+
+void mw_score_accept(struct mw_score *score)
+{
+    mw_score_dismiss(score);
     score->accept_pending = !score->judged;
     if (score->judged)
         anchor(score);

@@ -84,6 +84,10 @@ bool mw_score_signals(struct mw_score *score, double *ret_signals);
  * HOLD or ABSENT the alarm ends at once and the next window that can be judged is the level. */
 void mw_score_accept(struct mw_score *score);
 
+/* What raised the alarm was no statement about the machine (a sensor died): the decision is NORMAL
+ * again, and nothing is learned from it. */
+void mw_score_dismiss(struct mw_score *score);
+
 /* The scored channels of the last judged window by deviation, worst first, at most
  * MW_ALERT_CONTRIBUTORS; value and expected are in the channel's unit. contributor.channel is the
  * card's index. Returns how many, 0 where the present window was not judged. */

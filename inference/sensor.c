@@ -70,10 +70,10 @@ static void judge_run(struct mw_sensor *s, const struct mw_sensor_config *config
     bool stuck = false;
     if (config->stuck_us > 0)
         stuck = s->run > 1 && now_us - s->run_since_us >= config->stuck_us;
-    else if (judged)
-        stuck = s->run > stuck_after(habit);
     else if (s->dead)
         stuck = s->run > MW_SENSOR_STUCK_FRAMES;
+    else if (judged)
+        stuck = s->run > stuck_after(habit);
 
     if (stuck) {
         s->stuck = true;

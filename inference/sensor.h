@@ -17,7 +17,8 @@
  * L of 60 frames or more means that the point does stand still, as a stopped machine's or a
  * setpoint's: no run proves anything then, and only stuck_us counts.
  * An exact zero further than 4 sd from the mean of training is what dead wires, unpowered
- * converters and unwritten registers read: suspect from its first frame on, whatever L is.
+ * converters and unwritten registers read: suspect from its first frame on and stuck after 60,
+ * whatever L is.
  *
  * A stuck point is trusted again after three changes of its value; one change can be a flickering
  * last bit. no_data ends with the first valid value. */

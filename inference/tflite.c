@@ -74,7 +74,7 @@ static int find_card(struct mw_tflite *file, const struct mw_fb_table *model,
     bool found = false;
     for (uint32_t i = 0; i < entries.n && !fb->failed; i++) {
         struct mw_fb_table entry = mw_fb_table_at(fb, &entries, i);
-        struct mw_fb_vector name = mw_fb_vector(fb, &entry, METADATA_NAME, 1), data;
+        struct mw_fb_vector name = mw_fb_vector(fb, &entry, METADATA_NAME, 1), data = { 0 };
         uint32_t buffer = mw_fb_u32(fb, &entry, METADATA_BUFFER, 0);
         if (fb->failed || !is_card(fb, &name))
             continue;
@@ -245,8 +245,8 @@ static int check_quant(struct mw_fb *fb, const struct tensor *t, uint32_t n, int
 static int read_activation(struct mw_fb *fb, const struct mw_tflite *file, uint32_t index,
                            uint32_t n_items, struct mw_quant *ret_quant, struct mw_model_fault *why)
 {
-    struct tensor t;
-    struct mw_fb_vector data;
+    struct tensor t = { 0 };
+    struct mw_fb_vector data = { 0 };
     int result = read_tensor(fb, file, index, &t, why);
     if (result == MW_OK)
         result = read_buffer(fb, file, t.buffer, &data, why);
@@ -271,8 +271,8 @@ static int read_activation(struct mw_fb *fb, const struct mw_tflite *file, uint3
 static int read_weights(struct mw_fb *fb, const struct mw_tflite *file, uint32_t index,
                         struct mw_tflite_dense *d, struct mw_model_fault *why)
 {
-    struct tensor t;
-    struct mw_fb_vector data;
+    struct tensor t = { 0 };
+    struct mw_fb_vector data = { 0 };
     int result = read_tensor(fb, file, index, &t, why);
     if (result == MW_OK)
         result = read_buffer(fb, file, t.buffer, &data, why);
@@ -313,8 +313,8 @@ static bool bias_scale_fits(const struct mw_tflite_dense *d, const struct mw_fb 
 static int read_bias(struct mw_fb *fb, const struct mw_tflite *file, int32_t index,
                      struct mw_tflite_dense *d, struct mw_model_fault *why)
 {
-    struct tensor t;
-    struct mw_fb_vector data;
+    struct tensor t = { 0 };
+    struct mw_fb_vector data = { 0 };
     d->bias = NULL;
     if (index == -1)
         return MW_OK;

@@ -208,14 +208,14 @@ static void finish_interval(struct mw_trend_series *s, const struct mw_trend_con
  * interval belongs to none. */
 static bool turn(struct mw_trend *trend, const struct mw_trend_config *config, int64_t now_us)
 {
-    int64_t since_us = now_us - trend->started_us;
+    int64_t since_us = now_us - trend->clock.started_us;
     if (since_us < config->interval_us)
         return false;
     for (uint32_t i = 0; i < MW_TREND_SERIES; i++)
-        finish_interval(&trend->series[i], config, trend->n_frames, i == MW_TREND_SCORE);
-    trend->n_frames = 0;
-    trend->started_us =
-        since_us < 2 * config->interval_us ? trend->started_us + config->interval_us : now_us;
+        finish_interval(&trend->series[i], config, trend->clock.n_frames, i == MW_TREND_SCORE);
+    trend->clock.n_frames = 0;
+    trend->clock.started_us =
+        since_us < 2 * config->interval_us ? trend->clock.started_us + config->interval_us : now_us;
     return true;
 }
 
@@ -225,16 +225,16 @@ bool mw_trend_step(struct mw_trend *trend, const struct mw_trend_config *config,
 {
     if (config->off)
         return false;
-    if (!trend->started)
-        trend->started_us = now_us;
-    else if (trend->resumed)
-        trend->started_us += now_us;
-    trend->started = true;
-    trend->resumed = false;
-    trend->last_us = now_us;
+    if (!trend->clock.started)
+        trend->clock.started_us = now_us;
+    else if (trend->clock.resumed)
+        trend->clock.started_us += now_us;
+    trend->clock.started = true;
+    trend->clock.resumed = false;
+    trend->clock.last_us = now_us;
 
     bool turned = turn(trend, config, now_us);
-    trend->n_frames++;
+    trend->clock.n_frames++;
     for (uint16_t c = 0; c < n_channels; c++)
         if (trusted & (1u << c))
             collect(&trend->series[c], values[c]);
@@ -247,9 +247,7 @@ void mw_trend_recommission(struct mw_trend *trend)
 {
     for (uint32_t i = 0; i < MW_TREND_SERIES; i++)
         trend->series[i] = (struct mw_trend_series){ 0 };
-    trend->n_frames = 0;
-    trend->started = false; /* the interval begins anew, too */
-    trend->resumed = false;
+    trend->clock = (struct mw_trend_clock){ 0 }; /* the interval begins anew, too */
 }
 
 void mw_trend_recommission_score(struct mw_trend *trend)

@@ -77,11 +77,15 @@ struct mw_trend_series {
     uint16_t n_beyond, n_calm;
 };
 
-struct mw_trend {
+struct mw_trend_clock {
     bool started;
     bool resumed;                /* started_us is relative to the next frame */
     int64_t started_us, last_us; /* monotonic: of the present interval; of the newest frame */
     uint32_t n_frames;           /* of the present interval */
+};
+
+struct mw_trend {
+    struct mw_trend_clock clock;
     struct mw_trend_series series[MW_TREND_SERIES];
 };
 
@@ -109,9 +113,9 @@ void mw_trend_recommission_score(struct mw_trend *trend);
 
 /* State as bytes, so that a restart neither forgets nor repeats: the interval's clock, then series
  * one by one, since a point may have moved to another channel. The pause of a restart counts as
- * no time. A reader that failed leaves *trend and *ret_series untouched. */
-void mw_trend_put_clock(const struct mw_trend *trend, struct mw_writer *w);
-void mw_trend_get_clock(struct mw_trend *trend, struct mw_reader *r);
+ * no time. A reader that failed leaves what it should have filled untouched. */
+void mw_trend_put_clock(const struct mw_trend_clock *clock, struct mw_writer *w);
+void mw_trend_get_clock(struct mw_trend_clock *ret_clock, struct mw_reader *r);
 void mw_trend_put_series(const struct mw_trend_series *series, struct mw_writer *w);
 void mw_trend_get_series(struct mw_trend_series *ret_series, struct mw_reader *r);
 

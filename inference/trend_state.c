@@ -5,16 +5,16 @@
 
 enum { COMMISSIONED = 1, HAS_PREVIOUS = 2, ACTIVE = 4, JUMPED = 8 };
 
-void mw_trend_put_clock(const struct mw_trend *trend, struct mw_writer *w)
+void mw_trend_put_clock(const struct mw_trend_clock *clock, struct mw_writer *w)
 {
     /* A state that was restored and never stepped still counts from its next frame. */
-    int64_t age_us = trend->resumed ? -trend->started_us : trend->last_us - trend->started_us;
-    mw_put_u8(w, trend->started);
+    int64_t age_us = clock->resumed ? -clock->started_us : clock->last_us - clock->started_us;
+    mw_put_u8(w, clock->started);
     mw_put_u64le(w, (uint64_t)age_us);
-    mw_put_u32le(w, trend->n_frames);
+    mw_put_u32le(w, clock->n_frames);
 }
 
-void mw_trend_get_clock(struct mw_trend *trend, struct mw_reader *r)
+void mw_trend_get_clock(struct mw_trend_clock *ret_clock, struct mw_reader *r)
 {
     bool started = mw_get_u8(r) != 0;
     int64_t age_us = (int64_t)mw_get_u64le(r);
@@ -23,10 +23,9 @@ void mw_trend_get_clock(struct mw_trend *trend, struct mw_reader *r)
         r->failed = true;
     if (r->failed)
         return;
-    trend->started = started;
-    trend->resumed = started;
-    trend->started_us = -age_us;
-    trend->n_frames = n_frames;
+    *ret_clock = (struct mw_trend_clock){
+        .started = started, .resumed = started, .started_us = -age_us, .n_frames = n_frames
+    };
 }
 
 static void put_floats(struct mw_writer *w, const float *x, uint16_t n)

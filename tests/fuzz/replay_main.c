@@ -43,7 +43,7 @@ static void mutate(const uint8_t *bytes, size_t n, uint64_t *seed)
         for (uint64_t k = next(seed) % 8 + 1; k > 0 && size > 0; k--) {
             uint64_t r = next(seed);
             uint8_t *at = &copy[next(seed) % size];
-            *at = r & 1 ? nasty[(r >> 8) % sizeof nasty] : (uint8_t)(*at ^ 1u << (r >> 16) % 8);
+            *at = (uint8_t)(r & 1 ? nasty[(r >> 8) % sizeof nasty] : *at ^ 1u << (r >> 16) % 8);
         }
         run(copy, size);
     }

@@ -273,14 +273,14 @@ START_TEST(off_is_off)
     rig.config.off = true;
     for (int i = 0; i < 2 * DAY_MIN; i++)
         feed(&rig, steady(&rig), NULL);
-    ck_assert(!rig.trend.series[0].commissioned && !rig.trend.started);
+    ck_assert(!rig.trend.series[0].commissioned && !rig.trend.clock.started);
 }
 END_TEST
 
 static size_t save(const struct mw_trend *trend, uint8_t *bytes, size_t cap)
 {
     struct mw_writer w = { .bytes = bytes, .n_bytes = cap };
-    mw_trend_put_clock(trend, &w);
+    mw_trend_put_clock(&trend->clock, &w);
     for (int i = 0; i < MW_TREND_SERIES; i++)
         mw_trend_put_series(&trend->series[i], &w);
     ck_assert(!w.failed);
@@ -302,13 +302,13 @@ START_TEST(a_restart_at_any_moment_changes_nothing_but_the_clock)
             size_t n = save(&b.trend, b_bytes, sizeof b_bytes);
             struct mw_reader r = { .bytes = b_bytes, .n_bytes = n };
             mw_trend_init(&b.trend);
-            mw_trend_get_clock(&b.trend, &r);
+            mw_trend_get_clock(&b.trend.clock, &r);
             for (int s = 0; s < MW_TREND_SERIES; s++)
                 mw_trend_get_series(&b.trend.series[s], &r);
             ck_assert(!r.failed && r.at == n);
             b.minute = i; /* the next frame comes right at the restart: no minute is lost */
-            int64_t age_us = -b.trend.started_us;
-            b.trend.started_us = -(age_us + MINUTE);
+            int64_t age_us = -b.trend.clock.started_us;
+            b.trend.clock.started_us = -(age_us + MINUTE);
         }
     }
     size_t n = save(&a.trend, a_bytes, sizeof a_bytes);

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* millwright infer: raw int8 rows through a model, for comparing the engine with another one. */
+#include "base/result.h"
+#include "cli/file.h"
+#include "cli/verbs.h"
+#include "inference/model.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+static const char USAGE[] =
+    "usage: millwright infer MODEL.tflite --input X.s8 --output Y.s8 [--rounding double|single]\n"
+    "\n"
+    "Runs every row of X.s8 (raw int8, one model input after the other) through the model and\n"
+    "writes the outputs to Y.s8 in the same form. Y.s8 appears when it is whole.\n"
+    "\n"
+    "  --input FILE       raw int8 rows; the size is a multiple of the model's input\n"
+    "  --output FILE      is replaced\n"
+    "  --rounding double  the bits of TensorFlow Lite Micro and CMSIS-NN (default)\n"
+    "  --rounding single  the bits of XNNPACK and ONNX Runtime\n";
+
+struct arguments {
+    const char *model, *input, *output;
+    enum mw_rounding rounding;
+};
+
+/* EX_OK, EX_USAGE, or -1 where help was asked for and given. */
+static int parse(int argc, char **argv, struct arguments *ret)
+{
+    static const struct option options[] = {
+        { "input", required_argument, NULL, 'i' },
+        { "output", required_argument, NULL, 'o' },
+        { "rounding", required_argument, NULL, 'r' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    struct arguments a = { 0 };
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): the program has one thread. */
+    for (int c; (c = getopt_long(argc, argv, "i:o:h", options, NULL)) != -1;) {
+        switch (c) {
+        case 'i': a.input = optarg; break;
+        case 'o': a.output = optarg; break;
+        case 'r':
+            if (strcmp(optarg, "double") != 0 && strcmp(optarg, "single") != 0) {
+                fprintf(stderr, "infer: --rounding %s: is not double or single\n", optarg);
+                return EX_USAGE;
+            }
+            a.rounding = optarg[0] == 'd' ? MW_ROUNDING_DOUBLE : MW_ROUNDING_SINGLE;
+            break;
+        case 'h': fputs(USAGE, stdout); return -1;
+        default: return EX_USAGE;
+        }
+    }
+    if (argc - optind != 1 || !a.input || !a.output) {
+        fputs(USAGE, stderr);
+        return EX_USAGE;
+    }
+    a.model = argv[optind];
+    *ret = a;
+    return EX_OK;
+}
+
+/* Prepares the model in memory of its own; the caller frees *ret_memory. */
+static int prepare(const struct arguments *a, const uint8_t *bytes, size_t n_bytes,
+                   struct mw_model *ret_model, void **ret_memory)
+{
+    struct mw_model_fault why;
+    size_t n_memory;
+    if (mw_model_measure(bytes, n_bytes, &n_memory, &why) != MW_OK) {
+        fprintf(stderr, "%s: %s\n", a->model, why.text);
+        return EX_DATAERR;
+    }
+    void *memory = malloc(n_memory ? n_memory : 1);
+    if (!memory) {
+        fprintf(stderr, "%s: out of memory\n", a->model);
+        return EX_OSERR;
+    }
+    *ret_memory = memory;
+    if (mw_model_init(ret_model, bytes, n_bytes, a->rounding, memory, n_memory, &why) != MW_OK) {
+        fprintf(stderr, "%s: %s\n", a->model, why.text);
+        return EX_DATAERR;
+    }
+    if (ret_model->n_layers == 0) {
+        fprintf(stderr, "%s: has no operators to run\n", a->model);
+        return EX_DATAERR;
+    }
+    return EX_OK;
+}
+
+static int run_rows(const struct arguments *a, const struct mw_model *model, FILE *in, FILE *out)
+{
+    int8_t x[MW_MODEL_MAX_WIDTH], y[MW_MODEL_MAX_WIDTH];
+    size_t n_rows = 0, got;
+    while ((got = fread(x, 1, model->n_in, in)) == model->n_in) {
+        mw_model_run(model, x, y);
+        if (fwrite(y, 1, model->n_out, out) != model->n_out) {
+            perror(a->output);
+            return EX_IOERR;
+        }
+        n_rows++;
+    }
+    if (ferror(in)) {
+        perror(a->input);
+        return EX_IOERR;
+    }
+    if (got != 0) {
+        fprintf(stderr, "%s: %zu bytes are not whole rows of %u: %zu rows and %zu bytes more\n",
+                a->input, n_rows * model->n_in + got, model->n_in, n_rows, got);
+        return EX_DATAERR;
+    }
+    return EX_OK;
+}
+
+static int infer(const struct arguments *a, const struct mw_model *model)
+{
+    struct file_new out;
+    FILE *in = fopen(a->input, "rb");
+    if (!in) {
+        perror(a->input);
+        return EX_NOINPUT;
+    }
+    int status = file_begin(&out, a->output);
+    if (status == EX_OK) {
+        status = run_rows(a, model, in, out.stream);
+        if (status == EX_OK)
+            status = file_commit(&out, a->output);
+        else
+            file_abandon(&out);
+    }
+    fclose(in);
+    return status;
+}
+
+int verb_infer(int argc, char **argv)
+{
+    struct arguments a;
+    int status = parse(argc, argv, &a);
+    if (status != EX_OK)
+        return status < 0 ? EX_OK : status;
+    uint8_t *bytes = NULL;
+    void *memory = NULL;
+    size_t n_bytes;
+    struct mw_model model;
+    status = file_load(a.model, MW_MODEL_MAX_BYTES, &bytes, &n_bytes);
+    if (status == EX_OK)
+        status = prepare(&a, bytes, n_bytes, &model, &memory);
+    if (status == EX_OK)
+        status = infer(&a, &model);
+    free(memory);
+    free(bytes);
+    return status;
+}
