@@ -63,8 +63,8 @@ static void take_data(const uint8_t *data, const struct line_request *asked,
 {
     ret_reply->exception = 0;
     for (uint16_t i = 0; i < asked->count; i++)
-        ret_reply->registers[i] =
-            is_bits(asked->kind) ? data[i / 8] >> i % 8 & 1 : mw_load_u16be(data + (size_t)2 * i);
+        ret_reply->registers[i] = is_bits(asked->kind) ? (uint16_t)(data[i / 8] >> i % 8 & 1)
+                                                       : mw_load_u16be(data + (size_t)2 * i);
 }
 
 static bool crc_good(const uint8_t *bytes, size_t n_bytes)

@@ -29,8 +29,8 @@ static int fake_read(void *ctx, const struct pdu_read *read, uint16_t *ret_words
     if (read->address + read->count > 3000)
         return MW_ERR_NOT_FOUND;
     for (uint16_t i = 0; i < read->count; i++)
-        ret_words[i] = read->table == TABLE_COILS ? (read->address + i) % 3 == 0
-                                                  : (uint16_t)(read->address + i);
+        ret_words[i] = (uint16_t)(read->table == TABLE_COILS ? (read->address + i) % 3 == 0
+                                                             : read->address + i);
     return fake->result;
 }
 
