@@ -93,10 +93,10 @@ START_TEST(a_rise_faster_than_the_rate_is_found_and_a_slower_one_is_not)
         for (int t = 0; t < 3600; t++)
             seen |= at(&w, t, (float)t / 600 * (float)per_minute_x10);
         ck_assert_uint_eq(seen, per_minute_x10 > 20 ? MW_LIMIT_RATE : 0);
-        /* it ends once the value has been level over rate_us */
-        for (int t = 3600; t < 3600 + 400; t++)
+        /* it ends once the value has been level over rate_us, an eighth of it and one poll */
+        for (int t = 3600; t < 3600 + 338; t++)
             at(&w, t, 3600.0f / 600 * (float)per_minute_x10);
-        ck_assert_uint_eq(at(&w, 4000, 3600.0f / 600 * (float)per_minute_x10), 0);
+        ck_assert_uint_eq(at(&w, 3600 + 338, 3600.0f / 600 * (float)per_minute_x10), 0);
     }
 }
 END_TEST
