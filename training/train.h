@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A recorded table in, a model file out: the whole way of section "Training" of
+/* A recorded table in, a model file out: the whole way of "How a card is made" in
  * docs/SPEC-model.md. Same table, options and seed give the same bytes on every processor. */
 #ifndef TRAINING_TRAIN_H
 #define TRAINING_TRAIN_H
