@@ -12,11 +12,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
-struct buffers {
-    uint8_t in[HISTORY_BLOCK_BYTES_MAX], again[HISTORY_BLOCK_BYTES_MAX];
-};
-
-static void check(struct buffers *b, size_t n)
+/* in and again: n bytes each. */
+static void check(const uint8_t *in, uint8_t *again, size_t n)
 {
     struct history_block block;
     struct history_block_writer w;
@@ -24,16 +21,16 @@ static void check(struct buffers *b, size_t n)
     const char *names[MW_MAX_CHANNELS];
     float score;
     int result;
-    if (history_block_open(&block, b->in, n) != MW_OK)
+    if (history_block_open(&block, in, n) != MW_OK)
         return;
     for (uint32_t c = 0; c < block.n_channels; c++)
         names[c] = block.channels[c];
-    history_block_begin(&w, b->again, sizeof b->again, names, block.n_channels, block.n_frames);
+    history_block_begin(&w, again, n, names, block.n_channels, block.n_frames);
     while ((result = history_block_next(&block, &frame, &score)) == MW_OK)
         history_block_add(&w, &frame, score);
     if (result != MW_ERR_NOT_FOUND)
         return;
-    if (history_block_finish(&w) != (int)n || memcmp(b->in, b->again, n) != 0)
+    if (history_block_finish(&w) != (int)n || memcmp(in, again, n) != 0)
         abort();
 }
 
@@ -41,15 +38,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     struct history_block block;
     (void)history_block_open(&block, bytes, n);
-    if (n + 4 > HISTORY_BLOCK_BYTES_MAX)
-        return 0;
-    struct buffers *b = malloc(sizeof *b);
-    if (!b)
-        return 0;
-    struct mw_writer w = { .bytes = b->in, .n_bytes = sizeof b->in };
-    mw_put_bytes(&w, bytes, n);
-    mw_put_u32le(&w, mw_crc32(bytes, n));
-    check(b, w.at);
-    free(b);
+    uint8_t *in = malloc(n + 4), *again = malloc(n + 4);
+    if (in && again) {
+        struct mw_writer w = { .bytes = in, .n_bytes = n + 4 };
+        mw_put_bytes(&w, bytes, n);
+        mw_put_u32le(&w, mw_crc32(bytes, n));
+        check(in, again, n + 4);
+    }
+    free(in);
+    free(again);
     return 0;
 }
