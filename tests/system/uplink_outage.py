@@ -67,7 +67,7 @@ def judge(version):
     others = [check(m) for m in messages if not m.topic.endswith("/alert")]
     assert len([s for s in others if s.get("state") == "online"]) == 4  # announced after each dial
     assert figures["left"] == 0 and figures["connects"] == 4 and figures["dropped_events"] == 0
-    assert figures["published"] <= N_ALERTS + 3 * WINDOW
+    assert figures["published"] <= N_ALERTS + 3 * WINDOW, figures
     print(f"version {version}: {repeats} repeats seen, {figures}")
     return messages
 
