@@ -5,6 +5,7 @@
 #include "base/result.h"
 
 #include <assert.h>
+#include <string.h>
 
 #define EXCEPTION_BIT   0x80
 #define CRC_BYTES       2
@@ -97,6 +98,18 @@ static bool rtu_answers(const uint8_t *bytes, size_t n_bytes, const struct line_
     return n_bytes < RTU_HEAD_BYTES || bytes[2] == frame_data_bytes(asked);
 }
 
+/* An adapter that hears itself gives back the request; for one address in 65536 it even passes for
+ * an answer, checksum included. */
+static bool is_echo(const uint8_t *bytes, size_t n_frame, const struct line_request *asked)
+{
+    uint8_t echo[FRAME_REQUEST_BYTES + CRC_BYTES];
+    frame_request(asked, echo);
+    uint16_t crc = mw_crc16_modbus(echo, FRAME_REQUEST_BYTES);
+    echo[FRAME_REQUEST_BYTES] = (uint8_t)crc;
+    echo[FRAME_REQUEST_BYTES + 1] = (uint8_t)(crc >> 8);
+    return memcmp(bytes, echo, n_frame < sizeof echo ? n_frame : sizeof echo) == 0;
+}
+
 int rtu_reply(const uint8_t *bytes, size_t n_bytes, const struct line_request *asked,
               struct line_reply *ret_reply, size_t *ret_used)
 {
@@ -114,7 +127,8 @@ int rtu_reply(const uint8_t *bytes, size_t n_bytes, const struct line_request *a
         return MW_ERR_AGAIN;
     if (!crc_good(bytes, n_frame))
         return MW_ERR_CHECKSUM;
-    if (ours && n_bytes > n_frame && bytes[n_frame] == asked->unit)
+    bool followed = n_bytes > n_frame && bytes[n_frame] == asked->unit;
+    if (ours && (followed || is_echo(bytes, n_frame, asked)))
         return MW_ERR_FORMAT;
 
     *ret_used = n_frame;

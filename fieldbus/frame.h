@@ -38,8 +38,8 @@ void mbap_request(const struct line_request *request, uint16_t transaction,
  *   MW_ERR_AGAIN     fine so far, not complete
  *   MW_ERR_MISMATCH  a whole frame of another unit, CRC good: drop *ret_used bytes and look again
  *   MW_ERR_CHECKSUM  a whole frame with a wrong CRC
- *   MW_ERR_FORMAT    the right unit with another function or byte count; nonsense; or a second
- *                    frame of this unit behind the first
+ *   MW_ERR_FORMAT    the right unit with another function or byte count; nonsense; the request's
+ *                    own echo; or a second frame of this unit behind the first
  *
  * ret_used  bytes of the frame, with MW_OK, MW_ERR_REFUSED and MW_ERR_MISMATCH
  *

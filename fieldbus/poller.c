@@ -382,8 +382,11 @@ static int64_t asking_turn(struct poller *p)
 static bool drained(struct poller *p)
 {
     int n = p->line->drain(p->line->ctx);
-    if (n == 0)
+    if (n == 0) {
+        if (p->now_us >= p->free_after_us)
+            p->babble_since_us = 0;
         return false;
+    }
     if (n < 0) { /* a TCP device that hangs up while idle is no fault */
         if (p->bus->kind == BUS_RTU)
             p->stats.n_io_errors++;
@@ -418,7 +421,6 @@ static void ask(struct poller *p, struct unit *unit, struct plan_poll *poll)
     p->asking = poll;
     p->is_canary = unit->suspect;
     p->sent_us = p->now_us;
-    p->babble_since_us = 0;
     p->request =
         (struct line_request){ unit->settings->unit, poll->kind, poll->address, poll->count };
     if (unit->suspect)
@@ -446,18 +448,17 @@ static int64_t idle_turn(struct poller *p)
         finish_slot(p, poll, NULL, MW_QUALITY_BAD);
         return 0;
     }
-    if (!may_ask(p, unit)) {
+    bool babbling =
+        p->babble_since_us != 0 && p->now_us - p->babble_since_us > unit->settings->timeout_us;
+    int64_t clear_us = later(p->free_after_us, p->last_traffic_us + unit->settings->pause_us);
+    if (babbling && p->now_us >= unit->health.ask_us)
+        device_failed(p, unit, MW_ERR_FORMAT);
+    if (babbling || !may_ask(p, unit)) {
         finish_slot(p, poll, NULL, MW_QUALITY_STALE);
         return 0;
     }
-    int64_t clear_us = later(p->free_after_us, p->last_traffic_us + unit->settings->pause_us);
     if (p->now_us >= clear_us) {
         ask(p, unit, poll);
-        return 0;
-    }
-    if (p->babble_since_us != 0 && p->now_us - p->babble_since_us > unit->settings->timeout_us) {
-        device_failed(p, unit, MW_ERR_FORMAT);
-        finish_slot(p, poll, NULL, MW_QUALITY_STALE);
         return 0;
     }
     return clear_us - p->now_us;

@@ -87,8 +87,9 @@ static size_t frame_reply(struct fake_line *wire, const struct line_request *ask
         ret[n++] = (uint8_t)(crc >> 8);
         return n;
     }
-    uint8_t head[6] = { (uint8_t)(wire->transaction >> 8), (uint8_t)wire->transaction, 0, 0, 0,
-                        (uint8_t)(n - start) };
+    uint8_t head[6] = {
+        (uint8_t)(wire->transaction >> 8), (uint8_t)wire->transaction, 0, 0, 0, (uint8_t)(n - start)
+    };
     memcpy(ret, head, sizeof head);
     return n;
 }

@@ -50,7 +50,8 @@ struct fake_line {
     int64_t open_until_us;
 };
 
-void fake_line_init(struct fake_line *wire, bool tcp, fake_slave_fn *slave, fake_register_fn *value);
+void fake_line_init(struct fake_line *wire, bool tcp, fake_slave_fn *slave,
+                    fake_register_fn *value);
 
 /* Puts one byte on the wire. */
 void fake_line_put(struct fake_line *wire, int64_t at_us, uint8_t byte);

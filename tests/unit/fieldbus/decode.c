@@ -89,10 +89,9 @@ END_TEST
 /* 0x8000 in a 16-bit register of a sensor without a probe; also written as -32768. */
 START_TEST(a_sentinel_is_no_value)
 {
-    struct point_config point = { .type = VALUE_INT16,
-                                  .bit = -1,
-                                  .sentinels = { 0x7fff, (uint64_t)-32768 },
-                                  .n_sentinels = 2 };
+    struct point_config point = {
+        .type = VALUE_INT16, .bit = -1, .sentinels = { 0x7fff, (uint64_t)-32768 }, .n_sentinels = 2
+    };
     invalid(point, (uint16_t[]){ 0x8000 });
     invalid(point, (uint16_t[]){ 0x7fff });
     ck_assert_float_eq(good(point, (uint16_t[]){ 0x8001 }), -32767.0f);

@@ -67,7 +67,7 @@ START_TEST(a_slow_line_gets_the_time_its_frames_take)
     struct bus_config bus = rtu();
     bus.baud = 1200;
     ck_assert_int_eq(bus_settle(&bus, NULL), MW_OK);
-    ck_assert_int_gt(bus.timeout_us, 263 * 11 * 1000000 / 1200);
+    ck_assert_int_gt(bus.timeout_us, INT64_C(263) * 11 * 1000000 / 1200);
     ck_assert_int_lt(bus.timeout_us, 3000000);
 }
 END_TEST
@@ -95,8 +95,7 @@ START_TEST(every_broken_rule_of_a_bus_is_reported)
     serial.stop_bits = 3;
     serial.frame_gap_us = 2000000;
     ck_assert_int_eq(bus_settle(&serial, &listen(&heard)->to), MW_ERR_INVALID);
-    ck_assert_str_eq(heard.settings,
-                     "device host port baud parity data_bits stop_bits frame_gap");
+    ck_assert_str_eq(heard.settings, "device host port baud parity data_bits stop_bits frame_gap");
 
     struct bus_config net = { .kind = BUS_TCP, .device = "x", .baud = 9600 };
     net.connect_timeout_us = 1;
@@ -154,8 +153,7 @@ START_TEST(every_broken_rule_of_a_device_is_reported)
                                     .pause_us = -1,
                                     .retries = 11 };
     ck_assert_int_eq(device_settle(&device, &bus, &listen(&heard)->to), MW_ERR_INVALID);
-    ck_assert_str_eq(heard.settings,
-                     "unit max_registers max_gap timeout turnaround pause retries");
+    ck_assert_str_eq(heard.settings, "unit max_registers max_gap timeout turnaround pause retries");
 }
 END_TEST
 
