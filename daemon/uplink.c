@@ -14,6 +14,7 @@
 #define EXPIRY_S       (7 * 24 * 3600)     /* a broker's queue shows no older alert as news */
 #define STEP_MAX       64                  /* orders in one step, so that events get their turn */
 #define STATE_ACK_US   15000000
+#define STATE_RETRY_US 10000 /* the library's own queue is in use */
 #define GOODBYE_EVENTS 32
 #define GOODBYE_MS     1000
 
@@ -155,23 +156,25 @@ static int word_state(struct uplink_stage *s, size_t i, char *ret_topic, char *r
     return payload_state(ret_json, PAYLOAD_MAX, &s->gateway, &state);
 }
 
-/* One retained state at a time, so that the window stays the alerts'. */
-static void publish_states(struct uplink_stage *s, const struct clock_time *now)
+/* One retained state at a time, so that the window stays the alerts'. Returns the microseconds
+ * until it should be tried again. */
+static int64_t publish_states(struct uplink_stage *s, const struct clock_time *now)
 {
     char topic[TOPIC_MAX], json[PAYLOAD_MAX];
     if (s->state_in_flight && now->mono_us - s->state_sent_us < STATE_ACK_US)
-        return;
+        return STATE_ACK_US;
     for (size_t k = 0; k <= s->config->n_machines; k++) {
         size_t i = s->config->n_machines - k; /* the gateway first */
         if (!s->dirty[i])
             continue;
         int n = word_state(s, i, topic, json);
         s->dirty[i] = n >= 0 && publish(s, topic, json, n, true, STATE_TOKEN | i) < 0;
-        s->state_in_flight = !s->dirty[i];
+        s->state_in_flight = n >= 0 && !s->dirty[i];
         s->state_sent_us = now->mono_us;
-        s->n_states++;
-        return;
+        s->n_states += s->state_in_flight;
+        return s->dirty[i] ? STATE_RETRY_US : STATE_ACK_US;
     }
+    return STATE_ACK_US;
 }
 
 static void mark_all(struct uplink_stage *s)
@@ -197,13 +200,8 @@ static void dial(struct uplink_stage *s, const struct clock_time *now)
 {
     char topic[TOPIC_MAX], json[PAYLOAD_MAX];
     word_will(s, now->utc_us, topic, json);
-    int result = s->broker.connect(s->broker.ctx, topic, json);
-    if (result >= 0)
-        return;
-    struct broker_event event = { .kind = BROKER_REFUSED, .epoch = s->link.epoch };
-    snprintf(event.text, sizeof event.text, "%s", mw_result_text(result));
-    memcpy(s->last_text, event.text, sizeof s->last_text);
-    link_event(&s->link, &event, now->mono_us);
+    /* A failure to begin comes as an event, like one of the broker. */
+    (void)s->broker.connect(s->broker.ctx, topic, json);
 }
 
 static void take_events(struct uplink_stage *s, const struct clock_time *now)
@@ -302,8 +300,10 @@ static int64_t step(void *ctx, const struct clock_time *now)
         s->heartbeat_us = now->mono_us + s->config->mqtt.heartbeat_us;
     }
     int64_t wait_us = work(s, now);
-    if (s->link.state == LINK_UP)
-        publish_states(s, now);
+    if (s->link.state == LINK_UP) {
+        int64_t state_us = publish_states(s, now);
+        wait_us = state_us < wait_us ? state_us : wait_us;
+    }
     report(s, now->mono_us);
     return wait_us < REPORT_US ? wait_us : REPORT_US;
 }
