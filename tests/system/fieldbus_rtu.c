@@ -159,10 +159,6 @@ static void end(struct device *d, struct real_bus *real)
     clean(d);
 }
 
-<<<<<<< HEAD
-
-=======
->>>>>>> fieldbus
 static bool three_more(const struct real_bus *real)
 {
     return real->n_good >= 3;
