@@ -62,9 +62,12 @@ static void take_data(const uint8_t *data, const struct line_request *asked,
                       struct line_reply *ret_reply)
 {
     ret_reply->exception = 0;
-    for (uint16_t i = 0; i < asked->count; i++)
-        ret_reply->registers[i] =
-            is_bits(asked->kind) ? data[i / 8] >> i % 8 & 1 : mw_load_u16be(data + (size_t)2 * i);
+    for (uint16_t i = 0; i < asked->count; i++) {
+        if (is_bits(asked->kind))
+            ret_reply->registers[i] = data[i / 8] >> i % 8 & 1 ? 1 : 0;
+        else
+            ret_reply->registers[i] = mw_load_u16be(data + (size_t)2 * i);
+    }
 }
 
 static bool crc_good(const uint8_t *bytes, size_t n_bytes)
