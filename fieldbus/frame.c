@@ -64,7 +64,7 @@ static void take_data(const uint8_t *data, const struct line_request *asked,
     ret_reply->exception = 0;
     for (uint16_t i = 0; i < asked->count; i++) {
         if (is_bits(asked->kind))
-            ret_reply->registers[i] = data[i / 8] >> i % 8 & 1;
+            ret_reply->registers[i] = data[i / 8] >> i % 8 & 1 ? 1 : 0;
         else
             ret_reply->registers[i] = mw_load_u16be(data + (size_t)2 * i);
     }
