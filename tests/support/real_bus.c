@@ -54,6 +54,7 @@ void real_bus_begin(struct real_bus *real, int64_t period_us)
     must(bus_settle(&real->bus, NULL), "bus");
     real->device.unit = REAL_UNIT;
     real->device.n_points = REAL_POINTS;
+    real->device.retries = UINT32_MAX;
     must(device_settle(&real->device, &real->bus, NULL), "device");
     for (uint16_t i = 0; i < REAL_POINTS; i++) {
         real->points[i] = (struct point_config){

@@ -159,11 +159,6 @@ static void end(struct device *d, struct real_bus *real)
     clean(d);
 }
 
-static bool is_good(const struct real_bus *real)
-{
-    return real->n_good > 0;
-}
-
 static bool three_more(const struct real_bus *real)
 {
     return real->n_good >= 3;
