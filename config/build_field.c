@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FIRST_POINTS 64
 #define NO_UNIT      254 /* reserved (Modbus over Serial Line V1.02, 2.2) */
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -226,6 +227,21 @@ void build_device_timing(const struct reader *r, const char *timeout, const char
         device->max_gap = gap ? (uint16_t)gap : DEVICE_NO_GAP; /* zero would mean the default */
 }
 
+static bool reserve_points(struct build *b, size_t cap)
+{
+    struct config *c = b->config;
+    struct point_config *points = realloc(c->points, cap * sizeof *points);
+    c->points = points ? points : c->points;
+    uint32_t *devices = realloc(c->point_devices, cap * sizeof *devices);
+    c->point_devices = devices ? devices : c->point_devices;
+    struct point_origin *origins = realloc(b->origins, cap * sizeof *origins);
+    b->origins = origins ? origins : b->origins;
+    b->no_memory = b->no_memory || !points || !devices || !origins;
+    if (!b->no_memory)
+        b->cap_points = cap;
+    return !b->no_memory;
+}
+
 /* Room for one more point; NULL when there is none. */
 static struct point_config *add_point(struct build *b, uint32_t device, struct point_origin origin)
 {
@@ -234,20 +250,8 @@ static struct point_config *add_point(struct build *b, uint32_t device, struct p
         b->too_many_points = true;
         return NULL;
     }
-    if (c->n_points == b->cap_points) {
-        size_t cap = b->cap_points ? 2 * b->cap_points : 64;
-        struct point_config *points = realloc(c->points, cap * sizeof *points);
-        c->points = points ? points : c->points;
-        uint32_t *devices = realloc(c->point_devices, cap * sizeof *devices);
-        c->point_devices = devices ? devices : c->point_devices;
-        struct point_origin *origins = realloc(b->origins, cap * sizeof *origins);
-        b->origins = origins ? origins : b->origins;
-        if (!points || !devices || !origins) {
-            b->no_memory = true;
-            return NULL;
-        }
-        b->cap_points = cap;
-    }
+    if (c->n_points == b->cap_points && !reserve_points(b, 2 * b->cap_points))
+        return NULL;
     size_t i = c->n_points++;
     c->point_devices[i] = device;
     b->origins[i] = origin;
@@ -381,7 +385,7 @@ void build_devices(struct build *b)
     size_t n = b->raw->devices_count;
     const struct node *node = node_get(b->document.root, "devices");
     c->devices = calloc(n + 1, sizeof c->devices[0]);
-    if (!c->devices) {
+    if (!c->devices || !reserve_points(b, FIRST_POINTS)) {
         b->no_memory = true;
         return;
     }

@@ -22,22 +22,39 @@ struct growth {
     struct place key_place; /* of that key */
     unsigned depth;
     bool done; /* the document has ended */
+    struct place end;
 };
 
-static struct place place_of(yaml_mark_t mark)
+/* libyaml puts what is missing at the end into a line after the last one. */
+static struct place place_of(const struct growth *g, yaml_mark_t mark)
 {
-    return (struct place){ (int)mark.line + 1, (int)mark.column + 1 };
+    struct place p = { (int)mark.line + 1, (int)mark.column + 1 };
+    return p.line > g->end.line ? g->end : p;
+}
+
+/* Bytes of the line break at p, or 0: those of YAML 1.1, section 5.4, as libyaml counts them. */
+static size_t break_length(const uint8_t *p, size_t n)
+{
+    if (p[0] == '\r')
+        return n > 1 && p[1] == '\n' ? 2 : 1;
+    if (p[0] == '\n')
+        return 1;
+    if (n > 1 && p[0] == 0xc2 && p[1] == 0x85)
+        return 2;
+    return n > 2 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9) ? 3 : 0;
 }
 
 /* Line and column of a byte, columns in characters. */
 static struct place place_of_byte(const uint8_t *bytes, size_t at)
 {
     struct place p = { 1, 1 };
-    for (size_t i = 0; i < at; i++) {
-        if (bytes[i] == '\n')
+    for (size_t i = 0; i < at;) {
+        size_t n_break = break_length(bytes + i, at - i);
+        if (n_break)
             p = (struct place){ p.line + 1, 1 };
         else if ((bytes[i] & 0xc0) != 0x80)
             p.column++;
+        i += n_break ? n_break : 1;
     }
     return p;
 }
@@ -147,7 +164,7 @@ static struct node *add_node(struct growth *g, enum node_kind kind, struct place
 
 static int on_scalar(struct growth *g, const yaml_event_t *event)
 {
-    struct place p = place_of(event->start_mark);
+    struct place p = place_of(g, event->start_mark);
     if (memchr(event->data.scalar.value, 0, event->data.scalar.length))
         return refuse(g, p, MW_ERR_INVALID, "holds a zero character");
     const char *text = keep_text(g->document, event);
@@ -203,7 +220,7 @@ static bool has_properties(const yaml_event_t *event)
 /* Takes one event; MW_OK also at the end of the stream. */
 static int grow(struct growth *g, const yaml_event_t *event)
 {
-    struct place p = place_of(event->start_mark);
+    struct place p = place_of(g, event->start_mark);
     switch (event->type) {
     case YAML_SCALAR_EVENT:
     case YAML_MAPPING_START_EVENT:
@@ -231,7 +248,7 @@ static int grow(struct growth *g, const yaml_event_t *event)
 
 static int refuse_syntax(struct growth *g, const yaml_parser_t *parser)
 {
-    struct place p = place_of(parser->problem_mark);
+    struct place p = place_of(g, parser->problem_mark);
     if (parser->error == YAML_MEMORY_ERROR)
         return MW_ERR_NO_MEMORY;
     report_at(g->report, g->document->file, p.line, p.column, "", "not YAML: %s%s%s",
@@ -292,7 +309,9 @@ int document_read(struct document *ret_document, const char *file, const uint8_t
     if (result == MW_OK && !yaml_parser_initialize(&parser))
         result = MW_ERR_NO_MEMORY;
     if (result == MW_OK) {
-        struct growth g = { .document = document, .report = report };
+        struct growth g = { .document = document,
+                            .report = report,
+                            .end = place_of_byte(bytes, n_bytes) };
         yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
         yaml_parser_set_input_string(&parser, bytes, n_bytes);
         result = parse(&g, &parser);

@@ -294,7 +294,7 @@ START_TEST(errors_come_in_the_order_of_lines_and_all_in_one_run)
     static const char *const EXPECTED[] = {
         "t:3:12: machines[0].name: ",
         "t:3:25: machines[0].device: ",
-        "t:3:57: machines[0].channels[0].rloe: ",
+        "t:3:56: machines[0].channels[0].rloe: ",
         "t:5:20: devices[0].bus: ",
         "t:5:35: devices[0].unit: ",
         "t:5:48: devices[0].points[0].address: ",
