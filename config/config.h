@@ -24,6 +24,7 @@ struct machine_config {
     uint32_t points[MW_MAX_CHANNELS];   /* of channel c, index into the points */
     struct mw_detector_config detector; /* n_channels, period, limits, roles */
     struct alarm_config alarm;
+    bool no_level_guard; /* levels are not judged beside the residuals: the load varies freely */
     uint32_t learn_rows; /* frames that 'learn' trains on; default 1000, at least 400 */
 };
 

@@ -54,7 +54,7 @@ struct raw_channel {
 };
 
 struct raw_model {
-    char *file, *delay, *learn_rows;
+    char *file, *delay, *level_guard, *learn_rows;
 };
 
 struct raw_trend {

@@ -69,8 +69,8 @@ int spool_export_row(struct spool_export *export, const struct mw_frame *frame)
     struct tm tm;
     char text[32];
     gmtime_r(&s, &tm);
-    strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm);
-    fprintf(export->file, "%s.%06d", text, (int)(frame->at_us % 1000000));
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+    fprintf(export->file, "%s.%06dZ", text, (int)(frame->at_us % 1000000));
     for (uint16_t c = 0; c < export->machine->detector.n_channels; c++)
         fprintf(export->file, ";%.9g", (double)frame->values[c]);
     fputc('\n', export->file);
@@ -102,6 +102,7 @@ static int write_job(const struct spool_export *export)
         return MW_ERR_IO;
     fprintf(job, "csv=%s.csv\nrows=0:%u\nperiod_us=%lld\n", machine->name, (unsigned)export->n_rows,
             (long long)machine->detector.period_us);
+    fprintf(job, "level_guard=%s\n", machine->no_level_guard ? "off" : "on");
     write_roles(job, machine, "context=", MW_ROLE_CONTEXT);
     write_roles(job, machine, "off=", MW_ROLE_OFF);
     bool failed = ferror(job) || fflush(job) || fsync(fileno(job));

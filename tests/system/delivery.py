@@ -2,6 +2,7 @@
 """Kills the daemon at random moments while the broker's cable is cut and mended: every stored alert
 arrives at least once, repeats stay within the window and one group commit, no episode is raised
 twice. Seeded; the seed is printed."""
+import json
 import os
 import random
 import signal
@@ -10,6 +11,8 @@ import struct
 import sys
 import tempfile
 import time
+
+import jsonschema
 
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(here, "../../simulator")]
@@ -67,6 +70,21 @@ def stored_alerts(path):
     db.close()
     # What still waits in the outbox is kept, not lost: it will be sent after the next start.
     return [seq for seq in seqs if seq not in waiting]
+
+
+def validate(messages):
+    """Every message a subscriber saw is what the published schemas promise."""
+    schemas = {}
+    for kind in ("alert", "state", "status"):
+        with open(os.path.join(here, f"../../docs/millwright-{kind}-1.schema.json")) as f:
+            schemas[kind] = jsonschema.Draft7Validator(json.load(f))
+    seen = dict.fromkeys(schemas, 0)
+    for _, topic, _, payload in messages:
+        kind = topic.rsplit("/", 1)[1]
+        schemas[kind].validate(payload)
+        seen[kind] += 1
+    print(f"valid messages: {seen}")
+    assert all(seen.values()), "a kind of message was never seen"
 
 
 def check(alerts, seqs, interruptions):
@@ -130,6 +148,7 @@ def main():
             wait_until(lambda: seqs[-1] <= max((a["seq"] for a in messages.alerts()), default=0),
                        10, "last alert")
             check(messages.alerts(), seqs, interruptions)
+            validate(messages.received)
         finally:
             plant.close()
 
