@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A gateway's day in numbered groups: alerts with their messages, acknowledgements, frames and
+ * state, each group one transaction. Group g is the same whoever runs it, so that the content after
+ * g groups can be told from g alone, and held against a database that was cut off anywhere. */
+#ifndef MW_TESTS_POWER_WORKLOAD_H
+#define MW_TESTS_POWER_WORKLOAD_H
+
+#include "storage/db.h"
+
+#include <stdint.h>
+
+#define WORKLOAD_WAITING_MAX 256
+
+/* What must be there after n_groups. */
+struct workload {
+    uint64_t n_groups, next_seq, n_frames;
+    uint64_t waiting[WORKLOAD_WAITING_MAX]; /* sequence numbers, lowest first */
+    int n_waiting;
+};
+
+void workload_init(struct workload *w);
+
+/* Runs the next group on the database: MW_OK and *w is one group further, or the database's
+ * error with the group rolled back and *w as before. */
+int workload_step(struct workload *w, struct db *db);
+
+/* The groups that the database says it holds. */
+uint64_t workload_groups_in(struct db *db);
+
+/* Brings *w, made by workload_init, to that many groups without a database. */
+void workload_replay(struct workload *w, uint64_t n_groups);
+
+/* NULL where the database holds exactly *w; otherwise what differs. */
+const char *workload_compare(const struct workload *w, struct db *db);
+
+#endif
