@@ -37,12 +37,24 @@ static void complete(struct mw_framer *f, struct mw_framer_slot *s)
     }
 }
 
+/* A late answer makes a frame young; the next one, without that device, may hold older samples. */
+static void keep_order(struct mw_framer *f, struct mw_frame *frame)
+{
+    if (frame->mono_us < f->last_mono_us) {
+        frame->mono_us = f->last_mono_us;
+        frame->at_us = f->last_at_us;
+    }
+    f->last_mono_us = frame->mono_us;
+    f->last_at_us = frame->at_us;
+}
+
 static void leave(struct mw_framer *f, void (*emit)(void *ctx, const struct mw_frame *frame),
                   void *ctx)
 {
     struct mw_framer_slot *s = slot_at(f, f->next_slot);
     if (s->have) {
         complete(f, s);
+        keep_order(f, &s->frame);
         emit(ctx, &s->frame);
     }
     clear(s);

@@ -4,7 +4,9 @@
  * leaves when every channel has a sample for it, or when a sample MW_FRAMER_OPEN slots later has
  * come. A channel without a sample in a slot holds its last good value for up to MW_FRAMER_HOLD
  * slots (a skipped poll), after that it is invalid. A slot for which no sample came at all makes
- * no frame: the hole shows in the slot numbers. Pure; one object per machine. */
+ * no frame: the hole shows in the slot numbers. The monotonic time of frames never falls: a frame
+ * whose samples are all older than the frame before wears that one's times. Pure; one object per
+ * machine. */
 #ifndef MW_INFERENCE_FRAMER_H
 #define MW_INFERENCE_FRAMER_H
 
@@ -26,6 +28,7 @@ struct mw_framer {
     float held[MW_MAX_CHANNELS];
     int64_t held_slot[MW_MAX_CHANNELS]; /* slot of the held value */
     uint32_t holds;                     /* bit c: held[c] is a value */
+    int64_t last_mono_us, last_at_us;   /* of the frame that left last */
     uint64_t n_late;                    /* samples that came after their slot had left */
 };
 

@@ -100,7 +100,7 @@ START_TEST(a_hole_in_the_slots_makes_no_frames)
 }
 END_TEST
 
-START_TEST(a_sample_for_a_slot_that_left_is_counted)
+START_TEST(a_sample_for_a_slot_that_left_is_counted, time_never_falls_from_frame_to_frame)
 {
     struct mw_framer f;
     struct seen seen = { .n = 0 };
@@ -112,8 +112,26 @@ START_TEST(a_sample_for_a_slot_that_left_is_counted)
 }
 END_TEST
 
+START_TEST(time_never_falls_from_frame_to_frame)
+{
+    struct mw_framer f;
+    struct seen seen = { .n = 0 };
+    mw_framer_init(&f, 2);
+    struct mw_sample young = { .quality = MW_QUALITY_STALE, .mono_us = 5000, .at_us = 5007 };
+    feed(&f, &seen, 0, 1, MW_QUALITY_GOOD, 1.0f);
+    feed(&f, &seen, 0, 2, MW_QUALITY_GOOD, 1.0f);
+    feed(&f, &seen, 1, 2, MW_QUALITY_GOOD, 1.0f);
+    mw_framer_feed(&f, 1, 1, &young, keep, &seen);
+    ck_assert_int_eq(seen.n, 2);
+    ck_assert_int_eq(seen.frames[0].mono_us, 5000);
+    ck_assert_int_eq(seen.frames[1].mono_us, 5000);
+    ck_assert_int_eq(seen.frames[1].at_us, 5007);
+}
+END_TEST
+
 MW_SUITE("framer", a_slot_leaves_when_every_channel_has_a_sample,
          a_slow_device_delays_but_the_order_stays,
          a_skipped_poll_is_held_for_two_slots_and_then_invalid,
          an_answer_without_a_value_is_invalid_at_once_and_not_held,
-         a_hole_in_the_slots_makes_no_frames, a_sample_for_a_slot_that_left_is_counted)
+         a_hole_in_the_slots_makes_no_frames, a_sample_for_a_slot_that_left_is_counted,
+         time_never_falls_from_frame_to_frame)
