@@ -94,8 +94,11 @@ static int open_entry(struct bus_entry *entry, const struct config *config, uint
     int result = modbus_line_create(&line, &config->buses[bus]);
     if (result < 0)
         return result;
-    return poller_create(&entry->poller, &config->buses[bus], entry->configs, entry->devices,
-                         entry->n_devices, config->points, line, epoch_us);
+    result = poller_create(&entry->poller, &config->buses[bus], entry->configs, entry->devices,
+                           entry->n_devices, config->points, line, epoch_us);
+    if (result < 0)
+        line->destroy(line->ctx);
+    return result;
 }
 
 int bus_stage_create(struct bus_stage **ret_stage, const struct config *config,

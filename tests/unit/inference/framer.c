@@ -100,7 +100,7 @@ START_TEST(a_hole_in_the_slots_makes_no_frames)
 }
 END_TEST
 
-START_TEST(a_sample_for_a_slot_that_left_is_counted, time_never_falls_from_frame_to_frame)
+START_TEST(a_sample_for_a_slot_that_left_is_counted)
 {
     struct mw_framer f;
     struct seen seen = { .n = 0 };
