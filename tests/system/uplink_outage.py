@@ -16,10 +16,13 @@ def last(lines, word):
 
 
 def in_flight(lines):
-    """On the present connection."""
+    """On the present connection; acknowledgements of the one before may still come in."""
     begin = max(i for i, x in enumerate(lines) if x.startswith("up "))
-    return (sum(x.startswith("pub ") for x in lines[begin:])
-            - sum(x.startswith("ack ") for x in lines[begin:]))
+
+    def numbers(word):
+        return {x.split()[1] for x in lines[begin:] if x.startswith(word)}
+
+    return len(numbers("pub ") - numbers("ack "))
 
 
 def interrupt(broker, driver, after):
