@@ -12,7 +12,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define STATUS_US 5000000
+#define STATUS_US      5000000
+#define SAVING_US      5000000
+#define SAVING_POLL_MS 20
 
 /* ---- the main thread's stage ---- */
 
@@ -103,6 +105,7 @@ static int open_signals(struct gateway *g)
     sigaddset(&wanted, SIGINT);
     sigprocmask(SIG_BLOCK, &wanted, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN); /* a hang-up of the terminal is no wish to stop */
     g->signals = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
     return g->signals < 0 ? MW_ERR_IO : MW_OK;
 }
@@ -257,13 +260,30 @@ int gateway_run(struct gateway *g)
     return MW_OK;
 }
 
+/* Every detector's state, in as many rounds as there are blobs; bounded, since the store may be
+ * failing. */
+static void save_all(struct gateway *g)
+{
+    int64_t until_us = clock_read().mono_us + SAVING_US;
+    pipeline_begin_saving(g->pipeline);
+    for (;;) {
+        struct clock_time now = clock_read();
+        take_reports(g, &now);
+        bool all = pipeline_save_some(g->pipeline, now.mono_us);
+        worker_wake(&g->store);
+        if (all || now.mono_us > until_us)
+            return;
+        poll(&(struct pollfd){ .fd = g->main.wake_fd, .events = POLLIN }, 1, SAVING_POLL_MS);
+    }
+}
+
 void gateway_close(struct gateway *g)
 {
     struct clock_time now = clock_read();
     for (size_t i = 0; g->buses && i < g->n_bus_stages; i++)
         worker_finish(&g->buses[i]);
     if (g->ready)
-        pipeline_save_all(g->pipeline);
+        save_all(g);
     worker_finish(&g->link);
     if (g->uplink_stage)
         uplink_stage_say_goodbye(g->uplink_stage, now.utc_us);

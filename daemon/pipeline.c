@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/pipeline.h"
 #include "base/result.h"
+#include "daemon/alarms.h"
+#include "daemon/handover.h"
 #include "daemon/journal.h"
+#include "daemon/news.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +15,6 @@
 #define TICK_US      200000
 #define SYNCED_US    1000000
 #define STATE_US     60000000 /* detector states are saved this often beside the alarms */
-#define GATEWAY_US   60000000 /* the gateway's retained status */
 #define SAMPLES_STEP 4096     /* taken from one bus in one step, so that all get their turn */
 
 /* ---- life ---- */
@@ -97,158 +99,6 @@ void pipeline_destroy(struct pipeline *p)
     free(p);
 }
 
-/* ---- handing over ---- */
-
-static int take_blob(struct pipeline *p)
-{
-    for (int b = 0; b < PIPELINE_BLOBS; b++)
-        if (p->blob_free[b])
-            return b;
-    return NO_BLOB;
-}
-
-/* Whether an alert could be handed over now: its order and a blob for the detector's state. */
-static bool has_room(struct pipeline *p)
-{
-    return mw_ring_count(&p->orders) < ORDER_ITEMS && take_blob(p) != NO_BLOB;
-}
-
-static void put_state(struct pipeline *p, struct machine *m, struct store_order *order)
-{
-    int b = take_blob(p);
-    if (b == NO_BLOB)
-        return;
-    uint8_t *blob = p->blobs + (size_t)b * p->blob_bytes;
-    int n =
-        mw_detector_save(&m->detector, blob + sizeof(uint32_t), p->blob_bytes - sizeof(uint32_t));
-    if (n < 0)
-        return;
-    memcpy(blob, &(uint32_t){ (uint32_t)n }, sizeof(uint32_t));
-    p->blob_free[b] = false;
-    order->blob = b;
-}
-
-static void send_order(struct pipeline *p, const struct store_order *order)
-{
-    if (!mw_ring_push(&p->orders, order) && order->blob != NO_BLOB)
-        p->blob_free[order->blob] = true;
-    p->store_news = true;
-}
-
-static void send_alert(struct pipeline *p, struct machine *m, const struct alarm *alarm,
-                       const char *name, const struct mw_alert *alert)
-{
-    struct store_order order = {
-        .kind = STORE_ALERT, .machine = m ? m->index : UINT32_MAX, .blob = NO_BLOB, .alert = *alert
-    };
-    memcpy(order.alarm_name, name, sizeof order.alarm_name);
-    int n = alarm_save(alarm, order.alarm_state, sizeof order.alarm_state);
-    order.n_alarm_state = n > 0 ? (uint8_t)n : 0;
-    if (m) {
-        put_state(p, m, &order);
-        m->news = true;
-    }
-    send_order(p, &order);
-    journal_alert(p->config, alert);
-}
-
-/* ---- alarms ---- */
-
-static void step_own_alarm(struct pipeline *p, struct machine *m, enum alarm_request request,
-                           const struct clock_time *now)
-{
-    struct alarm_facts facts = machine_facts(m);
-    uint8_t before = m->alarm.state;
-    int event = alarm_step(&m->alarm, &m->config->alarm, &facts, request, 0, p->next_number,
-                           now->mono_us, now->utc_us);
-    if (m->alarm.state != before)
-        m->news = true;
-    if (event <= 0)
-        return;
-    if (event == MW_ALERT_RAISED)
-        p->next_number++;
-    struct mw_alert alert =
-        machine_alert(m, MACHINE_ALARM, (enum mw_alert_event)event, p->clock_synced, now->utc_us);
-    char name[ALARM_NAME_MAX + 1];
-    alarm_name(name, 'm', m->config->name, NULL);
-    send_alert(p, m, &m->alarm, name, &alert);
-}
-
-static void step_sensor_alarm(struct pipeline *p, struct machine *m, uint32_t channel,
-                              enum alarm_request request, const struct clock_time *now)
-{
-    uint32_t device = p->config->point_devices[m->config->points[channel]];
-    bool offline = p->devices[device].health == DEVICE_OFFLINE;
-    struct alarm *alarm = &m->sensor_alarms[channel];
-    struct alarm_facts facts = machine_sensor_facts(m, channel, offline);
-    if (!facts.active && alarm->state == MW_ALARM_NORMAL && alarm->pending_us == 0)
-        return;
-    int event = alarm_step(alarm, &m->config->alarm, &facts, request, 0, p->next_number,
-                           now->mono_us, now->utc_us);
-    if (event <= 0)
-        return;
-    if (event == MW_ALERT_RAISED)
-        p->next_number++;
-    struct mw_alert alert =
-        machine_alert(m, channel, (enum mw_alert_event)event, p->clock_synced, now->utc_us);
-    char name[ALARM_NAME_MAX + 1];
-    alarm_name(name, 's', m->config->name, m->config->detector.channels[channel].name);
-    send_alert(p, m, alarm, name, &alert);
-}
-
-static bool step_machine_alarms(struct pipeline *p, struct machine *m, enum alarm_request request,
-                                const struct clock_time *now)
-{
-    if (!has_room(p))
-        return false;
-    step_own_alarm(p, m, request, now);
-    for (uint32_t c = 0; c < m->config->detector.n_channels; c++) {
-        if (!has_room(p))
-            return false;
-        step_sensor_alarm(p, m, c, request, now);
-    }
-    m->changed = false;
-    return true;
-}
-
-static void step_device_alarm(struct pipeline *p, uint32_t device, enum alarm_request request,
-                              const struct clock_time *now)
-{
-    static const struct alarm_config at_once = { 0 };
-    struct device_watch *d = &p->devices[device];
-    bool was_active = d->alarm.state != MW_ALARM_NORMAL;
-    struct alarm_facts facts = {
-        /* Until the first answer or time-out after a start the alarm stays as it was. */
-        .active = d->health == DEVICE_OFFLINE || (d->health == DEVICE_UNKNOWN && was_active),
-        .severity = MW_SEVERITY_WARNING,
-        .detectors = 1u << MW_DETECTOR_SENSOR,
-    };
-    if (!has_room(p) || (!facts.active && !was_active))
-        return;
-    int event = alarm_step(&d->alarm, &at_once, &facts, request, 0, p->next_number, now->mono_us,
-                           now->utc_us);
-    if (event <= 0)
-        return;
-    if (event == MW_ALERT_RAISED)
-        p->next_number++;
-    struct mw_alert alert = { .number = d->alarm.number,
-                              .event = (uint8_t)event,
-                              .state = d->alarm.state,
-                              .class = MW_ALARM_DEVICE,
-                              .severity = d->alarm.severity,
-                              .detector = MW_DETECTOR_SENSOR,
-                              .condition = MW_CONDITION_NO_DATA,
-                              .clock_synced = p->clock_synced,
-                              .at_us = now->utc_us,
-                              .since_us = d->alarm.since_us,
-                              .score = facts.active ? 1.0f : 0.0f,
-                              .clear_below = 1.0f };
-    memcpy(alert.subject, p->config->devices[device].name, sizeof alert.subject);
-    char name[ALARM_NAME_MAX + 1];
-    alarm_name(name, 'd', alert.subject, NULL);
-    send_alert(p, NULL, &d->alarm, name, &alert);
-}
-
 /* ---- samples to verdicts ---- */
 
 struct frame_ctx {
@@ -304,7 +154,7 @@ static void take_report(struct pipeline *p, const struct bus_report *report,
         d->result = report->event.result;
         journal_bus(p->config, report);
     }
-    step_device_alarm(p, report->device, ALARM_TICK, now);
+    alarms_step_device(p, report->device, ALARM_TICK, now);
 }
 
 static void take_all(struct pipeline *p, const struct clock_time *now)
@@ -319,77 +169,10 @@ static void take_all(struct pipeline *p, const struct clock_time *now)
     }
 }
 
-/* ---- news for dashboards ---- */
-
-static uint8_t quality_of(const struct machine *m)
-{
-    for (uint32_t c = 0; c < m->config->detector.n_channels; c++)
-        if (m->sensor_alarms[c].state != MW_ALARM_NORMAL)
-            return MW_QUALITY_BAD;
-    return m->verdict.model_state == MW_MODEL_HOLD ? MW_QUALITY_STALE : MW_QUALITY_GOOD;
-}
-
-static struct machine_news news_of(const struct machine *m, const struct clock_time *now)
-{
-    bool active =
-        m->alarm.state == MW_ALARM_ACTIVE_UNACKED || m->alarm.state == MW_ALARM_ACTIVE_ACKED;
-    bool calm = m->alarm.state == MW_ALARM_NORMAL;
-    struct machine_news news = { .machine = m->index,
-                                 .at_us = m->verdict.at_us ? m->verdict.at_us : now->utc_us,
-                                 .since_us = m->alarm.since_us,
-                                 .active = active,
-                                 .state = m->alarm.state,
-                                 .severity = calm ? MW_SEVERITY_NONE : m->alarm.severity,
-                                 .detector = calm ? 0 : m->newest.detector,
-                                 .condition = calm ? 0 : m->newest.condition,
-                                 .model_state = m->verdict.model_state,
-                                 .data_quality = quality_of(m),
-                                 .score = m->verdict.score,
-                                 .last_alert_seq = m->last_alert_seq };
-    if (!calm)
-        machine_point(m, m->newest.channel, news.point, sizeof news.point);
-    machine_model(m, news.model);
-    return news;
-}
-
-static void send_gateway_news(struct pipeline *p, const struct clock_time *now)
-{
-    struct machine_news news = { .machine = UINT32_MAX,
-                                 .at_us = now->utc_us,
-                                 .clock_synced = p->clock_synced,
-                                 .n_machines_active = pipeline_machines_active(p),
-                                 .n_devices_offline = pipeline_devices_offline(p),
-                                 .n_polls = pipeline_polls(p),
-                                 .n_windows = pipeline_windows(p),
-                                 .outbox_waiting = p->db.outbox_waiting,
-                                 .outbox_dropped = p->db.outbox_dropped,
-                                 .uptime_s = (now->mono_us - p->started_us) / 1000000 };
-    mw_ring_offer(&p->link_news, &news);
-}
-
-static void send_news(struct pipeline *p, const struct clock_time *now)
-{
-    bool sent = false;
-    for (size_t i = 0; i < p->config->n_machines; i++) {
-        struct machine *m = &p->machines[i];
-        if (!m->news)
-            continue;
-        struct machine_news news = news_of(m, now);
-        if (!mw_ring_offer(&p->link_news, &news))
-            break;
-        m->news = false;
-        sent = true;
-    }
-    if (sent || now->mono_us >= p->news_us) {
-        send_gateway_news(p, now);
-        p->news_us = now->mono_us + GATEWAY_US;
-        worker_wake(p->link);
-    }
-}
-
 /* ---- the step ---- */
 
-static void save_states(struct pipeline *p, int64_t now_us)
+/* False where some are due but there was no room. */
+static bool save_states(struct pipeline *p, int64_t now_us)
 {
     for (size_t i = 0; i < p->config->n_machines; i++) {
         struct machine *m = &p->machines[i];
@@ -397,24 +180,25 @@ static void save_states(struct pipeline *p, int64_t now_us)
             continue;
         /* Alarms come first: states leave most blobs and most of the ring to them. */
         if (mw_ring_count(&p->orders) > ORDER_ITEMS / 4)
-            return;
+            return false;
         struct store_order order = { .kind = STORE_STATE, .machine = m->index, .blob = NO_BLOB };
-        put_state(p, m, &order);
+        handover_put_state(p, m, &order);
         if (order.blob == NO_BLOB)
-            return;
-        send_order(p, &order);
+            return false;
+        handover_order(p, &order);
         m->saved_us = now_us;
     }
+    return true;
 }
 
 static void tick(struct pipeline *p, const struct clock_time *now)
 {
     for (size_t i = 0; i < p->config->n_machines; i++)
-        step_machine_alarms(p, &p->machines[i], ALARM_TICK, now);
+        alarms_step_machine(p, &p->machines[i], ALARM_TICK, now);
     for (uint32_t d = 0; d < p->config->n_devices; d++)
-        step_device_alarm(p, d, ALARM_TICK, now);
+        alarms_step_device(p, d, ALARM_TICK, now);
     save_states(p, now->mono_us);
-    send_news(p, now);
+    news_send(p, now);
 }
 
 int64_t pipeline_step(struct pipeline *p, const struct clock_time *now)
@@ -428,7 +212,7 @@ int64_t pipeline_step(struct pipeline *p, const struct clock_time *now)
     take_all(p, now);
     for (size_t i = 0; i < p->config->n_machines; i++)
         if (p->machines[i].changed)
-            step_machine_alarms(p, &p->machines[i], ALARM_TICK, now);
+            alarms_step_machine(p, &p->machines[i], ALARM_TICK, now);
     if (now->mono_us >= p->tick_us) {
         tick(p, now);
         p->tick_us = now->mono_us + TICK_US;
@@ -452,12 +236,12 @@ static void install(struct pipeline *p, struct store_report *report)
     report->model = NULL;
     if (result == MW_OK) {
         order.kind = STORE_ACTIVATE;
-        put_state(p, m, &order);
+        handover_put_state(p, m, &order);
         m->changed = true;
     } else {
         order.kind = STORE_REJECT;
     }
-    send_order(p, &order);
+    handover_order(p, &order);
     journal_model(m->config->name, report->digest, result, why.text);
 }
 
@@ -506,10 +290,10 @@ int pipeline_acknowledge(struct pipeline *p, const char *subject, const struct c
 {
     struct machine *m = pipeline_machine(p, subject);
     if (m)
-        return step_machine_alarms(p, m, ALARM_ACKNOWLEDGE, now) ? MW_OK : MW_ERR_AGAIN;
+        return alarms_step_machine(p, m, ALARM_ACKNOWLEDGE, now) ? MW_OK : MW_ERR_AGAIN;
     for (uint32_t d = 0; d < p->config->n_devices; d++)
         if (strcmp(p->config->devices[d].name, subject) == 0) {
-            step_device_alarm(p, d, ALARM_ACKNOWLEDGE, now);
+            alarms_step_device(p, d, ALARM_ACKNOWLEDGE, now);
             return MW_OK;
         }
     return MW_ERR_NOT_FOUND;
@@ -520,7 +304,7 @@ int pipeline_accept(struct pipeline *p, const char *machine, const struct clock_
     struct machine *m = pipeline_machine(p, machine);
     if (!m)
         return MW_ERR_NOT_FOUND;
-    if (!has_room(p))
+    if (!handover_has_room(p))
         return MW_ERR_AGAIN;
     mw_detector_accept(&m->detector);
     m->saved_us = now->mono_us - STATE_US;
@@ -540,57 +324,18 @@ int pipeline_learn(struct pipeline *p, const char *machine)
         return MW_ERR_AGAIN;
     m->learn =
         (struct learn_progress){ .phase = LEARN_COLLECTING, .n_wanted = m->config->learn_rows };
-    send_order(p,
-               &(struct store_order){ .kind = STORE_LEARN, .machine = m->index, .blob = NO_BLOB });
+    handover_order(
+        p, &(struct store_order){ .kind = STORE_LEARN, .machine = m->index, .blob = NO_BLOB });
     return MW_OK;
 }
 
-void pipeline_save_all(struct pipeline *p)
+void pipeline_begin_saving(struct pipeline *p)
 {
     for (size_t i = 0; i < p->config->n_machines; i++)
         p->machines[i].saved_us = INT64_MIN / 2;
-    save_states(p, 0);
 }
 
-/* ---- figures ---- */
-
-uint32_t pipeline_devices_offline(const struct pipeline *p)
+bool pipeline_save_some(struct pipeline *p, int64_t now_us)
 {
-    uint32_t n = 0;
-    for (size_t d = 0; d < p->config->n_devices; d++)
-        n += p->devices[d].health == DEVICE_OFFLINE;
-    return n;
-}
-
-uint32_t pipeline_machines_active(const struct pipeline *p)
-{
-    uint32_t n = 0;
-    for (size_t m = 0; m < p->config->n_machines; m++)
-        n += p->machines[m].alarm.state == MW_ALARM_ACTIVE_UNACKED ||
-             p->machines[m].alarm.state == MW_ALARM_ACTIVE_ACKED;
-    return n;
-}
-
-uint64_t pipeline_polls(const struct pipeline *p)
-{
-    uint64_t n = 0;
-    for (size_t b = 0; b < p->config->n_buses; b++)
-        n += p->bus_stats[b].n_replies;
-    return n;
-}
-
-uint64_t pipeline_windows(const struct pipeline *p)
-{
-    uint64_t n = 0;
-    for (size_t m = 0; m < p->config->n_machines; m++)
-        n += p->machines[m].n_judged;
-    return n;
-}
-
-uint64_t pipeline_bytes_polled(const struct pipeline *p)
-{
-    uint64_t n = 0;
-    for (size_t b = 0; b < p->config->n_buses; b++)
-        n += p->bus_stats[b].n_bytes_read;
-    return n;
+    return save_states(p, now_us);
 }

@@ -80,8 +80,10 @@ int pipeline_accept(struct pipeline *pipeline, const char *machine, const struct
 int pipeline_learn(struct pipeline *pipeline, const char *machine);
 struct machine *pipeline_machine(struct pipeline *pipeline, const char *name);
 
-/* Hands every detector's state to the store; before the end. */
-void pipeline_save_all(struct pipeline *pipeline);
+/* Before the end: marks every detector's state as to be saved; then hands over as many as there is
+ * room for, again and again, until it returns true. */
+void pipeline_begin_saving(struct pipeline *pipeline);
+bool pipeline_save_some(struct pipeline *pipeline, int64_t now_us);
 
 uint32_t pipeline_devices_offline(const struct pipeline *pipeline);
 uint32_t pipeline_machines_active(const struct pipeline *pipeline);

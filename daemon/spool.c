@@ -154,6 +154,15 @@ enum spool_state spool_look(const char *folder, const char *machine, uint8_t *re
     return SPOOL_WAITING;
 }
 
+bool spool_holds(const char *folder, const char *machine)
+{
+    char path[PATH_MAX_BYTES];
+    path_of(path, folder, machine, "job");
+    bool job = access(path, F_OK) == 0;
+    path_of(path, folder, machine, "report");
+    return job || access(path, F_OK) == 0;
+}
+
 static void read_report(const char *path, uint32_t *ret_rows, float *ret_r2)
 {
     char line[160];

@@ -24,6 +24,9 @@ enum spool_state { SPOOL_WAITING = 0, SPOOL_DONE, SPOOL_FAILED };
 enum spool_state spool_look(const char *folder, const char *machine, uint8_t *ret_percent,
                             char *ret_text, size_t cap);
 
+/* Whether a job of this machine is under way or its outcome waits. */
+bool spool_holds(const char *folder, const char *machine);
+
 /* After SPOOL_DONE: the model's bytes, allocated; free() them. The spool's files are left until
  * spool_clear. */
 int spool_take(const char *folder, const char *machine, uint8_t **ret_bytes, size_t *ret_n,

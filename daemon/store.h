@@ -18,7 +18,9 @@
 
 struct learner {
     struct learn_progress progress;
-    int64_t look_us; /* monotonic: when to look at the spool again */
+    int64_t look_us; /* monotonic: when to look again */
+    int64_t from_us; /* UTC: oldest history looked at */
+    bool looked;     /* for a job left over from before the start */
 };
 
 struct store_stage {

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/result.h"
+#include "daemon/spool.h"
+#include "daemon/store_parts.h"
+#include "storage/registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOOK_US 500000
+
+void learner_report(struct store_stage *s, uint32_t machine)
+{
+    struct store_report item = { .kind = STORE_LEARNING,
+                                 .machine = machine,
+                                 .learn = s->learners[machine].progress };
+    store_report(s, &item);
+}
+
+int learner_start(struct store_stage *s, uint32_t machine)
+{
+    struct learner *l = &s->learners[machine];
+    l->progress = (struct learn_progress){ .phase = LEARN_COLLECTING,
+                                           .n_wanted = s->config->machines[machine].learn_rows };
+    l->look_us = 0;
+    learner_report(s, machine);
+    return MW_OK;
+}
+
+int learner_settle_model(struct store_stage *s, const struct store_order *order, bool accepted)
+{
+    struct learner *l = &s->learners[order->machine];
+    int result = registry_set_state(s->db, s->machines[order->machine], order->digest,
+                                    accepted ? MODEL_ACTIVE : MODEL_RETIRED);
+    if (result >= 0 && accepted)
+        result = store_put_blob(s, order);
+    if (l->progress.phase == LEARN_INSTALLING) {
+        l->progress.phase = accepted ? LEARN_DONE : LEARN_FAILED;
+        l->progress.percent = 100;
+        if (!accepted)
+            snprintf(l->progress.text, sizeof l->progress.text, "the model was refused");
+        learner_report(s, order->machine);
+    }
+    return result;
+}
+
+static void fail_learning(struct store_stage *s, uint32_t machine, const char *text)
+{
+    struct learner *l = &s->learners[machine];
+    l->progress.phase = LEARN_FAILED;
+    snprintf(l->progress.text, sizeof l->progress.text, "%s", text);
+    learner_report(s, machine);
+}
+
+static bool is_whole(const struct machine_config *machine, const struct mw_frame *frame)
+{
+    for (uint16_t c = 0; c < machine->detector.n_channels; c++)
+        if (machine->detector.channels[c].role != MW_ROLE_OFF && !(frame->valid & 1u << c))
+            return false;
+    return true;
+}
+
+static int open_reader(struct store_stage *s, uint32_t machine, int64_t from_us,
+                       struct history_reader **ret_reader)
+{
+    const struct mw_detector_config *d = &s->config->machines[machine].detector;
+    const char *names[MW_MAX_CHANNELS];
+    for (uint16_t c = 0; c < d->n_channels; c++)
+        names[c] = d->channels[c].name;
+    return history_reader_open(ret_reader, s->db, s->machines[machine], names, d->n_channels,
+                               from_us, INT64_MAX);
+}
+
+/* Frames with every channel of the model valid; those before the first 'skip' of them are passed
+ * over, the rest exported (export NULL: counted only). */
+static int walk(struct store_stage *s, uint32_t machine, uint32_t skip, struct spool_export *export,
+                uint32_t *ret_n)
+{
+    struct history_reader *reader = NULL;
+    struct mw_frame frame;
+    uint32_t n = 0;
+    int result = open_reader(s, machine, s->learners[machine].from_us, &reader);
+    while (result >= 0 && (result = history_reader_next(reader, &frame, NULL)) >= 0)
+        if (is_whole(&s->config->machines[machine], &frame) && n++ >= skip && export)
+            result = spool_export_row(export, &frame);
+    history_reader_close(reader);
+    *ret_n = n;
+    return result == MW_ERR_NOT_FOUND ? MW_OK : result;
+}
+
+static void export_rows(struct store_stage *s, uint32_t machine, uint32_t n_rows)
+{
+    struct learner *l = &s->learners[machine];
+    struct spool_export *export = NULL;
+    uint32_t skip = n_rows - l->progress.n_wanted, n = 0;
+    int result = spool_export_open(&export, s->config->spool, &s->config->machines[machine]);
+    if (result >= 0) {
+        result = walk(s, machine, skip, export, &n);
+        int closed = spool_export_close(export, result < 0);
+        result = result < 0 ? result : closed;
+    }
+    if (result < 0) {
+        char text[120];
+        snprintf(text, sizeof text, "cannot write the data set into %.60s: %s", s->config->spool,
+                 mw_result_text(result));
+        fail_learning(s, machine, text);
+        return;
+    }
+    l->progress.phase = LEARN_TRAINING;
+    l->progress.percent = 0;
+    learner_report(s, machine);
+}
+
+/* Far enough back for twice the frames wanted, since some are not whole; the database counts them
+ * without reading them. */
+static int choose_from(struct store_stage *s, uint32_t machine, int64_t utc_us)
+{
+    struct learner *l = &s->learners[machine];
+    int64_t span_us = s->config->machines[machine].detector.period_us * l->progress.n_wanted;
+    uint64_t n = 0;
+    int result = MW_OK;
+    for (l->from_us = utc_us; result >= 0 && l->from_us > 0 && n < 2u * l->progress.n_wanted;) {
+        span_us *= 2;
+        l->from_us = utc_us > span_us ? utc_us - span_us : 0;
+        result = history_count(s->db, s->machines[machine], l->from_us, &n);
+    }
+    return result;
+}
+
+/* What waits in memory belongs to the newest history. */
+static int write_pending(struct store_stage *s, uint32_t machine, int64_t now_us)
+{
+    if (!history_pending(s->writers[machine]))
+        return MW_OK;
+    int result = store_open_group(s, now_us);
+    if (result >= 0)
+        result = history_write(s->writers[machine], s->db);
+    s->due[machine] = false;
+    store_close_group(s, now_us);
+    return result;
+}
+
+static void collect(struct store_stage *s, uint32_t machine, const struct clock_time *now)
+{
+    struct learner *l = &s->learners[machine];
+    uint32_t n = 0, wanted = l->progress.n_wanted;
+    int result = write_pending(s, machine, now->mono_us);
+    if (result >= 0)
+        result = choose_from(s, machine, now->utc_us);
+    if (result >= 0)
+        result = walk(s, machine, UINT32_MAX, NULL, &n);
+    if (result < 0) {
+        fail_learning(s, machine, "the history cannot be read");
+        return;
+    }
+    l->progress.n_rows = n < wanted ? n : wanted;
+    l->progress.percent = (uint8_t)(100u * (uint64_t)l->progress.n_rows / wanted);
+    learner_report(s, machine);
+    if (n >= wanted)
+        export_rows(s, machine, n);
+}
+
+static void bring_home(struct store_stage *s, uint32_t machine, const struct clock_time *now)
+{
+    struct learner *l = &s->learners[machine];
+    struct store_report item = { .kind = STORE_MODEL, .machine = machine };
+    uint32_t n_rows = 0;
+    int result = spool_take(s->config->spool, store_machine_name(s, machine), &item.model,
+                            &item.n_model, &n_rows, &l->progress.r2);
+    if (result >= 0)
+        result = store_open_group(s, now->mono_us);
+    if (result >= 0)
+        result = registry_add(s->db, s->machines[machine], item.model, item.n_model, n_rows,
+                              l->progress.r2, now->utc_us, item.digest);
+    if (result < 0) {
+        free(item.model);
+        fail_learning(s, machine, "the trained model cannot be stored");
+        return;
+    }
+    s->urgent = true;
+    spool_clear(s->config->spool, store_machine_name(s, machine));
+    l->progress.phase = LEARN_INSTALLING;
+    learner_report(s, machine);
+    store_report(s, &item);
+}
+
+static void look_at_spool(struct store_stage *s, uint32_t machine, const struct clock_time *now)
+{
+    struct learner *l = &s->learners[machine];
+    char text[120];
+    uint8_t percent = l->progress.percent;
+    switch (
+        spool_look(s->config->spool, store_machine_name(s, machine), &percent, text, sizeof text)) {
+    case SPOOL_WAITING:
+        if (percent != l->progress.percent) {
+            l->progress.percent = percent;
+            learner_report(s, machine);
+        }
+        break;
+    case SPOOL_DONE: bring_home(s, machine, now); break;
+    case SPOOL_FAILED:
+        spool_clear(s->config->spool, store_machine_name(s, machine));
+        fail_learning(s, machine, text);
+        break;
+    }
+}
+
+/* A job of before a restart goes on: its outcome is taken like any other. */
+static void resume(struct store_stage *s, uint32_t machine)
+{
+    struct learner *l = &s->learners[machine];
+    l->looked = true;
+    if (!spool_holds(s->config->spool, store_machine_name(s, machine)))
+        return;
+    l->progress.phase = LEARN_TRAINING;
+    l->progress.n_wanted = s->config->machines[machine].learn_rows;
+    l->progress.n_rows = l->progress.n_wanted;
+    learner_report(s, machine);
+}
+
+void learner_step(struct store_stage *s, const struct clock_time *now)
+{
+    for (uint32_t m = 0; m < s->config->n_machines; m++) {
+        struct learner *l = &s->learners[m];
+        if (l->progress.phase == LEARN_IDLE && !l->looked)
+            resume(s, m);
+        bool waits = l->progress.phase == LEARN_COLLECTING || l->progress.phase == LEARN_TRAINING;
+        if (!waits || now->mono_us < l->look_us)
+            continue;
+        l->look_us = now->mono_us + LOOK_US;
+        if (l->progress.phase == LEARN_COLLECTING)
+            collect(s, m, now);
+        else
+            look_at_spool(s, m, now);
+    }
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/result.h"
+#include "daemon/store_parts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define RETRY_US 1000000
+
+const char *store_machine_name(const struct store_stage *s, uint32_t machine)
+{
+    return s->config->machines[machine].name;
+}
+
+void store_report(struct store_stage *s, const struct store_report *item)
+{
+    mw_ring_push(&s->reports, item);
+    worker_wake(s->main);
+}
+
+static void store_trouble(struct store_stage *s, const char *what, int result)
+{
+    struct store_report item = { .kind = STORE_TROUBLE };
+    snprintf(item.text, sizeof item.text, "%s: %s (%.80s)", what, mw_result_text(result),
+             db_error(s->db));
+    if (!s->failing)
+        store_report(s, &item);
+    s->failing = true;
+}
+
+static void store_well(struct store_stage *s)
+{
+    if (s->failing)
+        store_report(s, &(struct store_report){ .kind = STORE_WELL });
+    s->failing = false;
+}
+
+int store_open_group(struct store_stage *s, int64_t now_us)
+{
+    if (s->in_group)
+        return MW_OK;
+    int result = db_begin(s->db);
+    if (result < 0)
+        return result;
+    s->in_group = true;
+    s->urgent = false;
+    s->commit_us = now_us + STORE_GROUP_US;
+    return MW_OK;
+}
+
+void store_abandon_group(struct store_stage *s, const char *what, int result, int64_t now_us)
+{
+    store_trouble(s, what, result);
+    if (s->in_group)
+        db_rollback(s->db);
+    s->in_group = false;
+    s->n_committed = 0;
+    s->n_orders = 0;
+    s->n_outbox_orders = 0;
+    s->retry_us = now_us + RETRY_US;
+}
+
+static void take_applied(struct store_stage *s)
+{
+    struct store_order order;
+    struct outbox_order outbox_order;
+    for (; s->n_orders > 0 && mw_ring_pop(&s->pipeline->orders, &order); s->n_orders--)
+        if (order.blob != NO_BLOB)
+            store_report(s, &(struct store_report){ .kind = STORE_BLOB_FREE, .blob = order.blob });
+    while (s->n_outbox_orders > 0 && mw_ring_pop(s->outbox_orders, &outbox_order))
+        s->n_outbox_orders--;
+}
+
+static void tell_committed(struct store_stage *s)
+{
+    for (size_t i = 0; i < s->n_committed; i++) {
+        if (s->committed[i].seq > s->highest)
+            s->highest = s->committed[i].seq;
+        store_report(s, &s->committed[i]);
+    }
+    s->n_committed = 0;
+}
+
+void store_close_group(struct store_stage *s, int64_t now_us)
+{
+    if (!s->in_group)
+        return;
+    s->in_group = false;
+    int result = db_commit(s->db);
+    if (result < 0) {
+        store_abandon_group(s, "cannot commit", result, now_us);
+        return;
+    }
+    store_well(s);
+    take_applied(s);
+    tell_committed(s);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/result.h"
+#include "daemon/store_parts.h"
+#include "storage/outbox.h"
+
+#include <stdlib.h>
+
+#define REPORT_ITEMS 1024
+
+static int make_memory(struct store_stage *s)
+{
+    size_t n = s->config->n_machines + 1;
+    s->machines = calloc(n, sizeof *s->machines);
+    s->writers = calloc(n, sizeof(struct history_writer *));
+    s->learners = calloc(n, sizeof *s->learners);
+    s->due = calloc(n, sizeof *s->due);
+    s->report_items = calloc(REPORT_ITEMS, sizeof *s->report_items);
+    s->news_items = calloc(STORE_NEWS_ITEMS, sizeof *s->news_items);
+    if (!s->machines || !s->writers || !s->learners || !s->due || !s->report_items ||
+        !s->news_items)
+        return MW_ERR_NO_MEMORY;
+    mw_ring_init(&s->reports, s->report_items, sizeof *s->report_items, REPORT_ITEMS);
+    mw_ring_init(&s->news, s->news_items, sizeof *s->news_items, STORE_NEWS_ITEMS);
+    return MW_OK;
+}
+
+static int make_writer(struct store_stage *s, uint32_t m)
+{
+    const struct mw_detector_config *d = &s->config->machines[m].detector;
+    const char *names[MW_MAX_CHANNELS];
+    for (uint16_t c = 0; c < d->n_channels; c++)
+        names[c] = d->channels[c].name;
+    int result = db_machine(s->db, store_machine_name(s, m), &s->machines[m]);
+    if (result >= 0)
+        result = history_writer_create(&s->writers[m], s->machines[m], names, d->n_channels,
+                                       s->config->store.block_us);
+    return result;
+}
+
+static int make_writers(struct store_stage *s)
+{
+    int result = db_begin(s->db);
+    for (uint32_t m = 0; result >= 0 && m < s->config->n_machines; m++)
+        result = make_writer(s, m);
+    if (result < 0) {
+        db_rollback(s->db);
+        return result;
+    }
+    return db_commit(s->db);
+}
+
+int store_stage_create(struct store_stage **ret_stage, const struct config *config,
+                       struct pipeline *pipeline, struct worker *main_worker, struct worker *link,
+                       const struct clock_time *now, struct db_report *ret_report)
+{
+    struct store_stage *s = calloc(1, sizeof *s);
+    if (!s)
+        return MW_ERR_NO_MEMORY;
+    s->config = config;
+    s->pipeline = pipeline;
+    s->main = main_worker;
+    s->link = link;
+    int result = make_memory(s);
+    if (result >= 0)
+        result = db_open(&s->db, &config->store, now->utc_us, ret_report);
+    if (result >= 0)
+        result = make_writers(s);
+    if (result >= 0)
+        result = restore_all(s->db, s->machines, pipeline, now);
+    if (result < 0) {
+        store_stage_destroy(s);
+        return result;
+    }
+    s->highest = outbox_next_seq(s->db) - 1;
+    *ret_stage = s;
+    return MW_OK;
+}
+
+static void write_rest(struct store_stage *s)
+{
+    int64_t now_us = s->retry_us; /* a last try, whatever the failure before */
+    struct clock_time now = { now_us, 0 };
+    store_take_frames(s);
+    for (size_t m = 0; m < s->config->n_machines; m++)
+        s->due[m] = history_pending(s->writers[m]) > 0;
+    s->prune_us = INT64_MAX;
+    if (store_apply_all(s, &now) >= 0)
+        store_close_group(s, now_us);
+    else
+        store_abandon_group(s, "cannot store", MW_ERR_IO, now_us);
+}
+
+void store_stage_destroy(struct store_stage *s)
+{
+    if (!s)
+        return;
+    if (s->db && s->outbox_orders)
+        write_rest(s);
+    for (size_t m = 0; s->writers && m < s->config->n_machines; m++)
+        history_writer_destroy(s->writers[m]);
+    struct store_report item;
+    while (s->reports.items && mw_ring_pop(&s->reports, &item))
+        if (item.kind == STORE_MODEL)
+            free(item.model);
+    db_close(s->db);
+    free(s->machines);
+    free(s->writers);
+    free(s->learners);
+    free(s->due);
+    free(s->report_items);
+    free(s->news_items);
+    free(s);
+}
