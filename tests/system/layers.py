@@ -49,7 +49,7 @@ def configure(files):
             path = root / name
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
-        done = subprocess.run(["cmake", "-S", root, "-B", root / "build"], capture_output=True,
+        done = subprocess.run(["cmake", "-G", "Ninja", "-S", root, "-B", root / "build"], capture_output=True,
                               text=True, timeout=120, check=False)
         return done.returncode, " ".join((done.stdout + done.stderr).split())
 
