@@ -79,12 +79,12 @@ static int64_t step(void *ctx, const struct clock_time *now)
     take_reports(g, now);
     int64_t wait_us = pipeline_step(g->pipeline, now);
     control_step(&g->control, now);
-    feed_watchdog(g, now->mono_us);
-    tell_systemd(g, now->mono_us);
     if (!g->ready) {
         g->ready = true;
         notify_ready();
     }
+    feed_watchdog(g, now->mono_us);
+    tell_systemd(g, now->mono_us);
     return wait_us;
 }
 

@@ -258,7 +258,7 @@ def replay_csv(plant, path):
         f"{status['broker']['bytes_published']} published.")
     for alert in plant.messages.alerts():
         if alert["class"] == "machine":
-            row = served[bisect.bisect_right(times, alert["ts_ms"] * 1000 + 999) - 1][0]
+            row = served[bisect.bisect_right(times, alert["ts_ms"] * 1000 + 5000) - 1][0]
             say(f"  row {row:>6} ({table[1 + row][0]}): {alert['event']}, {alert['message']}")
     if labels and table[0][labels[0]] == "anomaly":
         marks = [float(row[labels[0]] or 0) for row in table[1:]]

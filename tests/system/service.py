@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What systemd sees: READY after the start, WATCHDOG while every stage lives and not when one hangs,
+STOPPING and exit status 0 on SIGTERM; and the units are well-formed and well sandboxed."""
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+
+here = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(here, "../../simulator")]
+sys.dont_write_bytecode = True
+
+UNITS = os.path.join(here, "../../systemd")
+CONFIG = """
+version: 1
+gateway: {{name: gw, spool: {folder}/spool, socket: {folder}/control}}
+buses: []
+store: {{path: {folder}/store.db}}
+"""
+
+
+def notifications(folder, programs):
+    with open(f"{folder}/millwright.yaml", "w") as f:
+        f.write(CONFIG.format(folder=folder))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as box:
+        box.bind(f"{folder}/notify")
+        box.settimeout(30)
+        daemon = subprocess.Popen(
+            [os.path.join(programs, "millwrightd"), "--config", f"{folder}/millwright.yaml"],
+            env={**os.environ, "NOTIFY_SOCKET": f"{folder}/notify", "WATCHDOG_USEC": "400000"})
+        seen = []
+
+        def wait_for(word, count=1):
+            while sum(word in s for s in seen) < count:
+                seen.append(box.recv(4096).decode())
+
+        try:
+            wait_for("READY=1")
+            assert not any("WATCHDOG" in s for s in seen[:1]), seen
+            wait_for("WATCHDOG=1", 5)
+            daemon.send_signal(signal.SIGHUP)
+            wait_for("WATCHDOG=1", 8)
+            daemon.send_signal(signal.SIGTERM)
+            wait_for("STOPPING=1")
+            assert daemon.wait(20) == 0, daemon.returncode
+        finally:
+            daemon.kill()
+            daemon.wait()
+    print("READY, 8 WATCHDOG, STOPPING, exit 0")
+
+
+def unit_text(name):
+    with open(os.path.join(UNITS, name)) as f:
+        return f.read().replace("@MW_SBINDIR@/millwrightd", "/bin/true").replace(
+            "@MW_BINDIR@/millwright", "/bin/true")
+
+
+def units(folder):
+    if not shutil.which("systemd-analyze"):
+        print("systemd-analyze is not here: the units are not judged")
+        return
+    for name, limit in (("millwrightd.service", 1.2), ("millwright-train.service", 1.2)):
+        with open(f"{folder}/{name}", "w") as f:
+            f.write(re.sub(r"^Documentation=.*\n", "", unit_text(name + ".in"), flags=re.M))
+        done = subprocess.run(["systemd-analyze", "security", "--offline=true", f"{folder}/{name}"],
+                              capture_output=True, text=True)
+        level = float(re.search(r"exposure level for \S+: ([0-9.]+)", done.stdout).group(1))
+        print(f"{name}: exposure {level}")
+        assert level <= limit, done.stdout
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        notifications(folder, os.path.abspath(sys.argv[1]))
+        units(folder)
+
+
+main()
