@@ -266,15 +266,64 @@ static int start_connect(struct paho *paho, MQTTAsync_connectOptions *options,
     options->maxInflight = N_SLOTS + 1; /* the library's own window never fills: it is slow */
     options->username = c->username[0] ? c->username : NULL;
     options->password = paho->password[0] ? paho->password : NULL;
-    if (MQTTAsync_connect(paho->client, options) == MQTTASYNC_SUCCESS)
+    if (paho->client && MQTTAsync_connect(paho->client, options) == MQTTASYNC_SUCCESS)
         return MW_OK;
     on_refused(attempt, 0, NULL);
     return MW_ERR_IO;
 }
 
+static int create_client(struct paho *paho)
+{
+    MQTTAsync_createOptions v311_options = MQTTAsync_createOptions_initializer;
+    MQTTAsync_createOptions v5_options = MQTTAsync_createOptions_initializer5;
+    bool v5 = paho->config.version == MQTT_VERSION_5;
+    MQTTAsync_createOptions options = v5 ? v5_options : v311_options;
+    struct mqtt_endpoint endpoint;
+    char uri[sizeof endpoint.host + 16];
+    if (mqtt_parse_uri(paho->config.uri, &endpoint) != MW_OK)
+        return MW_ERR_INVALID;
+    (void)snprintf(uri, sizeof uri, "%s://%s:%u", endpoint.tls ? "ssl" : "tcp", endpoint.host,
+                   (unsigned)endpoint.port);
+    options.MQTTVersion = (int)paho->config.version;
+    options.sendWhileDisconnected = 0;
+    options.maxBufferedMessages = N_SLOTS * 2;
+    options.restoreMessages = 0;
+    if (MQTTAsync_createWithOptions(&paho->client, uri, paho->config.client_id,
+                                    MQTTCLIENT_PERSISTENCE_NONE, NULL,
+                                    &options) != MQTTASYNC_SUCCESS)
+        return MW_ERR_NO_MEMORY;
+    /* Never deliveryComplete: it comes for refused messages too. */
+    if (MQTTAsync_setCallbacks(paho->client, paho, on_lost, on_message, NULL) !=
+            MQTTASYNC_SUCCESS ||
+        MQTTAsync_setDisconnected(paho->client, paho, on_disconnected) != MQTTASYNC_SUCCESS)
+        return MW_ERR_INVALID;
+    return MW_OK;
+}
+
+static bool any_unanswered(struct paho *paho)
+{
+    for (int i = 0; i < N_SLOTS; i++)
+        if (atomic_load(&paho->slots[i].busy))
+            return true;
+    return false;
+}
+
+/* The library writes what it still holds of a lost connection on the next one, ahead of older
+ * messages that are sent again. A new client holds nothing: the old one's messages fail while it is
+ * destroyed, and order is kept. */
+static int forget_leftovers(struct paho *paho)
+{
+    if (!any_unanswered(paho))
+        return MW_OK;
+    MQTTAsync_destroy(&paho->client);
+    paho->client = NULL;
+    return create_client(paho);
+}
+
 static int paho_connect(void *ctx, const char *will_topic, const char *will_payload)
 {
     struct paho *paho = ctx;
+    int result = forget_leftovers(paho);
     struct attempt *attempt = begin_attempt(paho);
     bool v5 = paho->config.version == MQTT_VERSION_5;
     MQTTAsync_connectOptions v311_options = MQTTAsync_connectOptions_initializer;
@@ -302,7 +351,10 @@ static int paho_connect(void *ctx, const char *will_topic, const char *will_payl
         options.onSuccess = on_connected;
         options.onFailure = on_connect_failed;
     }
-    int result = start_connect(paho, &options, attempt);
+    if (result == MW_OK)
+        result = start_connect(paho, &options, attempt);
+    else
+        on_refused(attempt, 0, NULL);
     MQTTProperties_free(&properties);
     return result;
 }
@@ -443,34 +495,6 @@ static void prepare_properties(struct paho *paho)
     paho->properties[1].identifier = MQTTPROPERTY_CODE_PAYLOAD_FORMAT_INDICATOR;
     paho->properties[1].value.byte = 1; /* UTF-8 */
     paho->properties[2].identifier = MQTTPROPERTY_CODE_MESSAGE_EXPIRY_INTERVAL;
-}
-
-static int create_client(struct paho *paho)
-{
-    MQTTAsync_createOptions v311_options = MQTTAsync_createOptions_initializer;
-    MQTTAsync_createOptions v5_options = MQTTAsync_createOptions_initializer5;
-    bool v5 = paho->config.version == MQTT_VERSION_5;
-    MQTTAsync_createOptions options = v5 ? v5_options : v311_options;
-    struct mqtt_endpoint endpoint;
-    char uri[sizeof endpoint.host + 16];
-    if (mqtt_parse_uri(paho->config.uri, &endpoint) != MW_OK)
-        return MW_ERR_INVALID;
-    (void)snprintf(uri, sizeof uri, "%s://%s:%u", endpoint.tls ? "ssl" : "tcp", endpoint.host,
-                   (unsigned)endpoint.port);
-    options.MQTTVersion = (int)paho->config.version;
-    options.sendWhileDisconnected = 0;
-    options.maxBufferedMessages = N_SLOTS * 2;
-    options.restoreMessages = 0;
-    if (MQTTAsync_createWithOptions(&paho->client, uri, paho->config.client_id,
-                                    MQTTCLIENT_PERSISTENCE_NONE, NULL,
-                                    &options) != MQTTASYNC_SUCCESS)
-        return MW_ERR_NO_MEMORY;
-    /* Never deliveryComplete: it comes for refused messages too. */
-    if (MQTTAsync_setCallbacks(paho->client, paho, on_lost, on_message, NULL) !=
-            MQTTASYNC_SUCCESS ||
-        MQTTAsync_setDisconnected(paho->client, paho, on_disconnected) != MQTTASYNC_SUCCESS)
-        return MW_ERR_INVALID;
-    return MW_OK;
 }
 
 /* The TLS library would only say "cannot connect" at the first attempt, and at every one after. */
