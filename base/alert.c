@@ -25,6 +25,7 @@ static void get_contributor(struct mw_reader *r, struct mw_contributor *c)
     c->share = mw_get_f32le(r);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): written through the writer */
 int mw_alert_encode(const struct mw_alert *alert, uint8_t *ret_bytes, size_t cap)
 {
     struct mw_writer w = { .bytes = ret_bytes, .n_bytes = cap };

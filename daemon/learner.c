@@ -4,6 +4,7 @@
 #include "daemon/store_parts.h"
 #include "storage/registry.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,7 +121,8 @@ static int choose_from(struct store_stage *s, uint32_t machine, int64_t utc_us)
     int64_t span_us = s->config->machines[machine].detector.period_us * l->progress.n_wanted;
     uint64_t n = 0;
     int result = MW_OK;
-    for (l->from_us = utc_us; result >= 0 && l->from_us > 0 && n < 2u * l->progress.n_wanted;) {
+    for (l->from_us = utc_us;
+         result >= 0 && l->from_us > 0 && n < UINT64_C(2) * l->progress.n_wanted;) {
         span_us *= 2;
         l->from_us = utc_us > span_us ? utc_us - span_us : 0;
         result = history_count(s->db, s->machines[machine], l->from_us, &n);
@@ -145,6 +147,7 @@ static void collect(struct store_stage *s, uint32_t machine, const struct clock_
 {
     struct learner *l = &s->learners[machine];
     uint32_t n = 0, wanted = l->progress.n_wanted;
+    assert(wanted > 0);
     int result = write_pending(s, machine, now->mono_us);
     if (result >= 0)
         result = choose_from(s, machine, now->utc_us);

@@ -99,5 +99,5 @@ void worker_finish(struct worker *worker)
 
 bool worker_is_alive(struct worker *worker, int64_t now_us)
 {
-    return now_us - atomic_load(&worker->beat_us) < worker->stage.bound_us + 2 * BEAT_US;
+    return now_us - atomic_load(&worker->beat_us) < worker->stage.bound_us + INT64_C(2) * BEAT_US;
 }
