@@ -55,8 +55,8 @@ char *client_ask(const char *socket_path, const char *request, int *ret_status)
 {
     int fd = connect_to(socket_path);
     if (fd < 0) {
-        fprintf(stderr, "millwright: no daemon at %s: %s\n", socket_path, strerror(errno));
         *ret_status = errno == EACCES ? EX_NOPERM : EX_UNAVAILABLE;
+        fprintf(stderr, "millwright: no daemon at %s: %s\n", socket_path, strerror(errno));
         return NULL;
     }
     char line[256];

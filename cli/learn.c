@@ -23,7 +23,9 @@ static const char USAGE[] =
 /* The learn object of one machine, as a new reference, or NULL with the exit status. */
 static json_t *look(const char *socket_path, const char *machine, int *ret_status)
 {
-    char *text = client_ask(socket_path, "status", ret_status);
+    char request[128];
+    snprintf(request, sizeof request, "status %.100s", machine);
+    char *text = client_ask(socket_path, request, ret_status);
     if (!text)
         return NULL;
     json_t *root = json_loads(text, 0, NULL), *m, *found = NULL;
@@ -45,6 +47,8 @@ static void print(const struct client_options *options, const json_t *learn)
 {
     const char *phase = json_string_value(json_object_get(learn, "phase"));
     long long percent = (long long)json_integer_value(json_object_get(learn, "percent"));
+    if (!phase)
+        return;
     if (options->json) {
         json_dumpf(learn, stdout, JSON_COMPACT);
         putchar('\n');
@@ -76,13 +80,17 @@ static int follow(const struct client_options *options)
             break;
         const char *phase = json_string_value(json_object_get(learn, "phase"));
         bool failed = phase && strcmp(phase, "failed") == 0;
-        over = !phase || failed || strcmp(phase, "done") == 0;
+        bool forgotten = phase && strcmp(phase, "idle") == 0;
+        over = !phase || failed || forgotten || strcmp(phase, "done") == 0;
         if (!json_equal(before, learn))
             print(options, learn);
         json_decref(before);
         before = learn;
-        if (failed)
-            status = EX_DATAERR;
+        if (forgotten)
+            fprintf(stderr, "millwright: %s: the daemon was restarted meanwhile; ask again\n",
+                    options->subject);
+        if (failed || forgotten)
+            status = failed ? EX_DATAERR : EX_TEMPFAIL;
     }
     json_decref(before);
     return status;

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define SETTLE_US 1000000
+
 static void step_own_alarm(struct pipeline *p, struct machine *m, enum alarm_request request,
                            const struct clock_time *now)
 {
@@ -11,8 +13,10 @@ static void step_own_alarm(struct pipeline *p, struct machine *m, enum alarm_req
     uint8_t before = m->alarm.state;
     int event = alarm_step(&m->alarm, &m->config->alarm, &facts, request, 0, p->next_number,
                            now->mono_us, now->utc_us);
-    if (m->alarm.state != before)
+    if (m->alarm.state != before) {
+        m->state_since_us = now->utc_us;
         m->news = true;
+    }
     if (event <= 0)
         return;
     if (event == MW_ALERT_RAISED)
@@ -21,16 +25,24 @@ static void step_own_alarm(struct pipeline *p, struct machine *m, enum alarm_req
         machine_alert(m, MACHINE_ALARM, (enum mw_alert_event)event, p->clock_synced, now->utc_us);
     char name[ALARM_NAME_MAX + 1];
     alarm_name(name, 'm', m->config->name, NULL);
-    handover_alert(p, m, &m->alarm, name, &alert);
+    handover_alert(p, m, &m->alarm, &m->newest, name, &alert);
+}
+
+/* A device that does not answer has its own alarm, and for a moment after its return its points
+ * have no values yet: that is not their sensors' doing. */
+static bool is_silent(const struct device_watch *device, const struct machine *m, int64_t now_us)
+{
+    int64_t settled_us = device->online_us + 2 * m->config->detector.period_us + SETTLE_US;
+    return device->health != DEVICE_ONLINE || now_us < settled_us;
 }
 
 static void step_sensor_alarm(struct pipeline *p, struct machine *m, uint32_t channel,
                               enum alarm_request request, const struct clock_time *now)
 {
     uint32_t device = p->config->point_devices[m->config->points[channel]];
-    bool offline = p->devices[device].health == DEVICE_OFFLINE;
+    bool silent = is_silent(&p->devices[device], m, now->mono_us);
     struct alarm *alarm = &m->sensor_alarms[channel];
-    struct alarm_facts facts = machine_sensor_facts(m, channel, offline);
+    struct alarm_facts facts = machine_sensor_facts(m, channel, silent);
     if (!facts.active && alarm->state == MW_ALARM_NORMAL && alarm->pending_us == 0)
         return;
     int event = alarm_step(alarm, &m->config->alarm, &facts, request, 0, p->next_number,
@@ -43,7 +55,7 @@ static void step_sensor_alarm(struct pipeline *p, struct machine *m, uint32_t ch
         machine_alert(m, channel, (enum mw_alert_event)event, p->clock_synced, now->utc_us);
     char name[ALARM_NAME_MAX + 1];
     alarm_name(name, 's', m->config->name, m->config->detector.channels[channel].name);
-    handover_alert(p, m, alarm, name, &alert);
+    handover_alert(p, m, alarm, &m->newest_of_sensor[channel], name, &alert);
 }
 
 bool alarms_step_machine(struct pipeline *p, struct machine *m, enum alarm_request request,
@@ -61,24 +73,28 @@ bool alarms_step_machine(struct pipeline *p, struct machine *m, enum alarm_reque
     return true;
 }
 
-void alarms_step_device(struct pipeline *p, uint32_t device, enum alarm_request request,
+bool alarms_step_device(struct pipeline *p, uint32_t device, enum alarm_request request,
                         const struct clock_time *now)
 {
     static const struct alarm_config at_once = { 0 };
+    static const struct mw_finding nobody = { .channel = MW_CHANNEL_NONE };
     struct device_watch *d = &p->devices[device];
     bool was_active = d->alarm.state != MW_ALARM_NORMAL;
     struct alarm_facts facts = {
-        /* Until the first answer or time-out after a start the alarm stays as it was. */
-        .active = d->health == DEVICE_OFFLINE || (d->health == DEVICE_UNKNOWN && was_active),
+        /* Until it answers again the alarm stays as it was: also after a start, when nothing is
+         * known of it yet. */
+        .active = d->health == DEVICE_OFFLINE || (was_active && d->health != DEVICE_ONLINE),
         .severity = MW_SEVERITY_WARNING,
         .detectors = 1u << MW_DETECTOR_SENSOR,
     };
-    if (!handover_has_room(p) || (!facts.active && !was_active))
-        return;
+    if (!facts.active && !was_active)
+        return true;
+    if (!handover_has_room(p))
+        return false;
     int event = alarm_step(&d->alarm, &at_once, &facts, request, 0, p->next_number, now->mono_us,
                            now->utc_us);
     if (event <= 0)
-        return;
+        return true;
     if (event == MW_ALERT_RAISED)
         p->next_number++;
     struct mw_alert alert = { .number = d->alarm.number,
@@ -96,5 +112,6 @@ void alarms_step_device(struct pipeline *p, uint32_t device, enum alarm_request 
     memcpy(alert.subject, p->config->devices[device].name, sizeof alert.subject);
     char name[ALARM_NAME_MAX + 1];
     alarm_name(name, 'd', alert.subject, NULL);
-    handover_alert(p, NULL, &d->alarm, name, &alert);
+    handover_alert(p, NULL, &d->alarm, &nobody, name, &alert);
+    return true;
 }

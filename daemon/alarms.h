@@ -12,7 +12,8 @@
 bool alarms_step_machine(struct pipeline *pipeline, struct machine *machine,
                          enum alarm_request request, const struct clock_time *now);
 
-void alarms_step_device(struct pipeline *pipeline, uint32_t device, enum alarm_request request,
+/* False where there was no room. */
+bool alarms_step_device(struct pipeline *pipeline, uint32_t device, enum alarm_request request,
                         const struct clock_time *now);
 
 #endif

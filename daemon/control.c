@@ -64,6 +64,11 @@ int control_open(struct control *control, const char *path, struct pipeline *pip
         snprintf(ret_why, cap, "%s: another millwrightd answers there", path);
         return MW_ERR_STATE;
     }
+    struct stat there;
+    if (lstat(path, &there) == 0 && !S_ISSOCK(there.st_mode)) {
+        snprintf(ret_why, cap, "%s: there is a file that is no socket", path);
+        return MW_ERR_IO;
+    }
     unlink(path);
     control->listener = listen_at(&address);
     if (control->listener < 0) {
@@ -96,7 +101,10 @@ void control_close(struct control *control)
 size_t control_descriptors(const struct control *control, struct pollfd *ret_fds, size_t cap)
 {
     size_t n = 0;
-    if (control->listener >= 0 && n < cap)
+    bool room = false; /* a full house does not listen: it would be woken for nothing */
+    for (int i = 0; i < CONTROL_CLIENTS; i++)
+        room = room || control->clients[i].fd < 0;
+    if (control->listener >= 0 && room && n < cap)
         ret_fds[n++] = (struct pollfd){ .fd = control->listener, .events = POLLIN };
     for (int i = 0; i < CONTROL_CLIENTS && n < cap; i++)
         if (control->clients[i].fd >= 0)
@@ -122,6 +130,10 @@ static const char *answer(struct pipeline *p, const char *verb, const char *subj
     case MW_OK: return "{\"ok\":true}\n";
     case MW_ERR_NOT_FOUND: return "{\"error\":\"no such machine or device\",\"code\":66}\n";
     case MW_ERR_STATE: return "{\"error\":\"it is learning already\",\"code\":75}\n";
+    case MW_ERR_REFUSED:
+        return "{\"error\":\"it is in alarm: a fault must not be learned; repair it, or say "
+               "'repaired'\","
+               "\"code\":75}\n";
     case MW_ERR_AGAIN: return "{\"error\":\"busy; ask again\",\"code\":75}\n";
     case MW_ERR_UNSUPPORTED: return "{\"error\":\"no such request\",\"code\":64}\n";
     default: return "{\"error\":\"failed\",\"code\":70}\n";
@@ -134,7 +146,7 @@ static void serve(struct control *control, struct control_client *client,
     char *rest = client->request;
     char *verb = strsep(&rest, " ");
     if (strcmp(verb, "status") == 0)
-        client->reply = status_json(control->pipeline, now);
+        client->reply = status_json(control->pipeline, rest, now);
     else
         client->reply = strdup(answer(control->pipeline, verb, rest ? rest : "", now));
     client->n_reply = client->reply ? strlen(client->reply) : 0;

@@ -3,7 +3,7 @@
  * may connect is the socket file's mode: owner and group. Served by the main thread, never
  * blocking: at most CONTROL_CLIENTS at once, each bounded in bytes and time.
  *
- *   status             the whole gateway
+ *   status [MACHINE]   the whole gateway, or it with this machine alone
  *   learn MACHINE      begins; progress is in status
  *   ack SUBJECT        acknowledges the alarms of a machine or device
  *   repaired MACHINE   the present level is right

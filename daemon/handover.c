@@ -12,6 +12,14 @@ static int take_blob(struct pipeline *p)
     return NO_BLOB;
 }
 
+int handover_free_blobs(const struct pipeline *p)
+{
+    int n = 0;
+    for (int b = 0; b < PIPELINE_BLOBS; b++)
+        n += p->blob_free[b];
+    return n;
+}
+
 bool handover_has_room(struct pipeline *p)
 {
     return mw_ring_count(&p->orders) < p->orders.capacity && take_blob(p) != NO_BLOB;
@@ -40,13 +48,14 @@ void handover_order(struct pipeline *p, const struct store_order *order)
 }
 
 void handover_alert(struct pipeline *p, struct machine *m, const struct alarm *alarm,
-                    const char *name, const struct mw_alert *alert)
+                    const struct mw_finding *finding, const char *name,
+                    const struct mw_alert *alert)
 {
     struct store_order order = {
         .kind = STORE_ALERT, .machine = m ? m->index : UINT32_MAX, .blob = NO_BLOB, .alert = *alert
     };
     memcpy(order.alarm_name, name, sizeof order.alarm_name);
-    int n = alarm_save(alarm, order.alarm_state, sizeof order.alarm_state);
+    int n = machine_save_alarm(alarm, finding, order.alarm_state, sizeof order.alarm_state);
     order.n_alarm_state = n > 0 ? (uint8_t)n : 0;
     if (m) {
         handover_put_state(p, m, &order);

@@ -9,6 +9,8 @@
 /* Whether an alert could be handed over now: its order and a blob for the detector's state. */
 bool handover_has_room(struct pipeline *pipeline);
 
+int handover_free_blobs(const struct pipeline *pipeline);
+
 /* Adds the machine's detector state to an order; order->blob stays NO_BLOB where none is free. */
 void handover_put_state(struct pipeline *pipeline, struct machine *machine,
                         struct store_order *order);
@@ -17,8 +19,9 @@ void handover_put_state(struct pipeline *pipeline, struct machine *machine,
 void handover_order(struct pipeline *pipeline, const struct store_order *order);
 
 /* One alert with the alarm's state and, for a machine (NULL: a device), the detector's. Worded in
- * the journal, too. name: the key the alarm is saved under. */
+ * the journal, too. finding: what the alarm speaks of; name: the key the alarm is saved under. */
 void handover_alert(struct pipeline *pipeline, struct machine *machine, const struct alarm *alarm,
-                    const char *name, const struct mw_alert *alert);
+                    const struct mw_finding *finding, const char *name,
+                    const struct mw_alert *alert);
 
 #endif

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOK_US 500000
+#define LOOK_US     500000
+#define PATIENCE_US (INT64_C(3600) * 1000000) /* of one training */
 
 void learner_report(struct store_stage *s, uint32_t machine)
 {
@@ -25,6 +26,7 @@ int learner_start(struct store_stage *s, uint32_t machine)
     l->progress = (struct learn_progress){ .phase = LEARN_COLLECTING,
                                            .n_wanted = s->config->machines[machine].learn_rows };
     l->look_us = 0;
+    l->counted = false;
     learner_report(s, machine);
     return MW_OK;
 }
@@ -36,14 +38,24 @@ int learner_settle_model(struct store_stage *s, const struct store_order *order,
                                     accepted ? MODEL_ACTIVE : MODEL_RETIRED);
     if (result >= 0 && accepted)
         result = store_put_blob(s, order);
-    if (l->progress.phase == LEARN_INSTALLING) {
-        l->progress.phase = accepted ? LEARN_DONE : LEARN_FAILED;
-        l->progress.percent = 100;
-        if (!accepted)
-            snprintf(l->progress.text, sizeof l->progress.text, "the model was refused");
-        learner_report(s, order->machine);
-    }
+    l->settled = accepted ? LEARNER_ACCEPTED : LEARNER_REFUSED;
     return result;
+}
+
+void learner_tell_settled(struct store_stage *s, bool committed)
+{
+    for (uint32_t m = 0; m < s->config->n_machines; m++) {
+        struct learner *l = &s->learners[m];
+        if (committed && l->settled != LEARNER_OPEN && l->progress.phase == LEARN_INSTALLING) {
+            bool accepted = l->settled == LEARNER_ACCEPTED;
+            l->progress.phase = accepted ? LEARN_DONE : LEARN_FAILED;
+            l->progress.percent = 100;
+            snprintf(l->progress.text, sizeof l->progress.text, "%s",
+                     accepted ? "" : "the model was refused");
+            learner_report(s, m);
+        }
+        l->settled = LEARNER_OPEN;
+    }
 }
 
 static void fail_learning(struct store_stage *s, uint32_t machine, const char *text)
@@ -82,15 +94,20 @@ static int walk(struct store_stage *s, uint32_t machine, uint32_t skip, struct s
     struct mw_frame frame;
     uint32_t n = 0;
     int result = open_reader(s, machine, s->learners[machine].from_us, &reader);
-    while (result >= 0 && (result = history_reader_next(reader, &frame, NULL)) >= 0)
-        if (is_whole(&s->config->machines[machine], &frame) && n++ >= skip && export)
+    while (result >= 0) {
+        result = history_reader_next(reader, &frame, NULL);
+        if (result == MW_ERR_CORRUPT)
+            result = MW_OK; /* the reader goes on behind the damaged block */
+        else if (result >= 0 && is_whole(&s->config->machines[machine], &frame) && n++ >= skip &&
+                 export)
             result = spool_export_row(export, &frame);
+    }
     history_reader_close(reader);
     *ret_n = n;
     return result == MW_ERR_NOT_FOUND ? MW_OK : result;
 }
 
-static void export_rows(struct store_stage *s, uint32_t machine, uint32_t n_rows)
+static void export_rows(struct store_stage *s, uint32_t machine, uint32_t n_rows, int64_t now_us)
 {
     struct learner *l = &s->learners[machine];
     struct spool_export *export = NULL;
@@ -110,6 +127,8 @@ static void export_rows(struct store_stage *s, uint32_t machine, uint32_t n_rows
     }
     l->progress.phase = LEARN_TRAINING;
     l->progress.percent = 0;
+    l->progress.n_rows = l->progress.n_wanted;
+    l->since_us = now_us;
     learner_report(s, machine);
 }
 
@@ -143,25 +162,44 @@ static int write_pending(struct store_stage *s, uint32_t machine, int64_t now_us
     return result;
 }
 
-static void collect(struct store_stage *s, uint32_t machine, const struct clock_time *now)
+void learner_count(struct store_stage *s, const struct frame_record *record)
 {
-    struct learner *l = &s->learners[machine];
-    uint32_t n = 0, wanted = l->progress.n_wanted;
-    assert(wanted > 0);
+    struct learner *l = &s->learners[record->machine];
+    if (l->progress.phase == LEARN_COLLECTING && l->counted &&
+        is_whole(&s->config->machines[record->machine], &record->frame))
+        l->progress.n_rows++;
+}
+
+/* The whole frames of the history; those that follow are counted as they come. */
+static int count_rows(struct store_stage *s, uint32_t machine, const struct clock_time *now,
+                      uint32_t *ret_n)
+{
     int result = write_pending(s, machine, now->mono_us);
     if (result >= 0)
         result = choose_from(s, machine, now->utc_us);
     if (result >= 0)
-        result = walk(s, machine, UINT32_MAX, NULL, &n);
-    if (result < 0) {
+        result = walk(s, machine, UINT32_MAX, NULL, ret_n);
+    return result;
+}
+
+static void collect(struct store_stage *s, uint32_t machine, const struct clock_time *now)
+{
+    struct learner *l = &s->learners[machine];
+    uint32_t n = l->progress.n_rows, wanted = l->progress.n_wanted;
+    assert(wanted > 0);
+    if ((!l->counted || n >= wanted) && count_rows(s, machine, now, &n) < 0) {
         fail_learning(s, machine, "the history cannot be read");
         return;
     }
-    l->progress.n_rows = n < wanted ? n : wanted;
-    l->progress.percent = (uint8_t)(100u * (uint64_t)l->progress.n_rows / wanted);
-    learner_report(s, machine);
+    l->counted = true;
+    l->progress.n_rows = n;
+    uint8_t percent = n < wanted ? (uint8_t)(100 * (uint64_t)n / wanted) : 100;
+    if (percent != l->progress.percent) {
+        l->progress.percent = percent;
+        learner_report(s, machine);
+    }
     if (n >= wanted)
-        export_rows(s, machine, n);
+        export_rows(s, machine, n, now->mono_us);
 }
 
 static void bring_home(struct store_stage *s, uint32_t machine, const struct clock_time *now)
@@ -176,12 +214,14 @@ static void bring_home(struct store_stage *s, uint32_t machine, const struct clo
     if (result >= 0)
         result = registry_add(s->db, s->machines[machine], item.model, item.n_model, n_rows,
                               l->progress.r2, now->utc_us, item.digest);
+    if (result >= 0)
+        result = store_close_group(s, now->mono_us);
     if (result < 0) {
         free(item.model);
-        fail_learning(s, machine, "the trained model cannot be stored");
-        return;
+        if (s->in_group)
+            store_abandon_group(s, "cannot store a model", result, now->mono_us);
+        return; /* it stays in the spool and is tried again */
     }
-    s->urgent = true;
     spool_clear(s->config->spool, store_machine_name(s, machine));
     l->progress.phase = LEARN_INSTALLING;
     learner_report(s, machine);
@@ -196,7 +236,10 @@ static void look_at_spool(struct store_stage *s, uint32_t machine, const struct 
     switch (
         spool_look(s->config->spool, store_machine_name(s, machine), &percent, text, sizeof text)) {
     case SPOOL_WAITING:
-        if (percent != l->progress.percent) {
+        if (now->mono_us - l->since_us > PATIENCE_US) {
+            spool_clear(s->config->spool, store_machine_name(s, machine));
+            fail_learning(s, machine, "no outcome in an hour; does millwright-train run?");
+        } else if (percent != l->progress.percent) {
             l->progress.percent = percent;
             learner_report(s, machine);
         }
@@ -210,7 +253,7 @@ static void look_at_spool(struct store_stage *s, uint32_t machine, const struct 
 }
 
 /* A job of before a restart goes on: its outcome is taken like any other. */
-static void resume(struct store_stage *s, uint32_t machine)
+static void resume(struct store_stage *s, uint32_t machine, int64_t now_us)
 {
     struct learner *l = &s->learners[machine];
     l->looked = true;
@@ -219,6 +262,7 @@ static void resume(struct store_stage *s, uint32_t machine)
     l->progress.phase = LEARN_TRAINING;
     l->progress.n_wanted = s->config->machines[machine].learn_rows;
     l->progress.n_rows = l->progress.n_wanted;
+    l->since_us = now_us;
     learner_report(s, machine);
 }
 
@@ -227,7 +271,7 @@ void learner_step(struct store_stage *s, const struct clock_time *now)
     for (uint32_t m = 0; m < s->config->n_machines; m++) {
         struct learner *l = &s->learners[m];
         if (l->progress.phase == LEARN_IDLE && !l->looked)
-            resume(s, m);
+            resume(s, m, now->mono_us);
         bool waits = l->progress.phase == LEARN_COLLECTING || l->progress.phase == LEARN_TRAINING;
         if (!waits || now->mono_us < l->look_us)
             continue;
@@ -236,5 +280,6 @@ void learner_step(struct store_stage *s, const struct clock_time *now)
             collect(s, m, now);
         else
             look_at_spool(s, m, now);
+        return; /* one machine a step: alarms come in between */
     }
 }

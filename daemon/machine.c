@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/machine.h"
+#include "base/bytes.h"
 #include "base/result.h"
 
 #include <stdio.h>
@@ -12,6 +13,9 @@ void machine_init(struct machine *machine, const struct config *all, uint32_t in
     *machine = (struct machine){ .all = all, .config = config, .index = index };
     mw_framer_init(&machine->framer, config->detector.n_channels);
     mw_detector_init(&machine->detector, &config->detector);
+    machine->newest.channel = MW_CHANNEL_NONE;
+    for (uint32_t c = 0; c < MW_MAX_CHANNELS; c++)
+        machine->newest_of_sensor[c].channel = (uint8_t)c;
 }
 
 void machine_finish(struct machine *machine)
@@ -55,7 +59,10 @@ static size_t row_of(uint8_t channel)
 
 static void note(struct machine *machine, const struct mw_finding *finding)
 {
-    machine->severities[row_of(finding->channel)][finding->condition] =
+    /* The model blames a channel, but its condition is the machine's. */
+    size_t row =
+        finding->detector == MW_DETECTOR_MODEL ? MW_MAX_CHANNELS : row_of(finding->channel);
+    machine->severities[row][finding->condition] =
         finding->active ? finding->severity : MW_SEVERITY_NONE;
     machine->changed = true;
     if (finding->detector == MW_DETECTOR_SENSOR) {
@@ -102,8 +109,10 @@ static void add_fact(const struct machine *machine, size_t row, enum mw_conditio
 {
     if (!machine->detector.active[row][condition])
         return;
-    /* After a restart the severity is not known before the condition speaks again. */
     uint8_t severity = machine->severities[row][condition];
+    /* After a restart, before the condition speaks again, what was announced still holds. */
+    if (severity == MW_SEVERITY_NONE && machine->alarm.state != MW_ALARM_NORMAL)
+        severity = machine->alarm.severity;
     if (severity == MW_SEVERITY_NONE)
         severity = condition == MW_CONDITION_HIGH_HIGH ? MW_SEVERITY_CRITICAL : MW_SEVERITY_WARNING;
     facts->active = true;
@@ -208,4 +217,50 @@ void machine_model(const struct machine *machine, char ret_hex[17])
     ret_hex[0] = 0;
     for (size_t i = 0; i < 8 && machine->model; i++)
         snprintf(ret_hex + 2 * i, 3, "%02x", machine->digest[i]);
+}
+
+int machine_save_alarm(const struct alarm *alarm, const struct mw_finding *finding,
+                       uint8_t *ret_bytes, size_t cap)
+{
+    struct mw_writer w = { .bytes = ret_bytes, .n_bytes = cap };
+    uint8_t state[ALARM_STATE_MAX];
+    int n = alarm_save(alarm, state, sizeof state);
+    if (n < 0)
+        return n;
+    mw_put_u8(&w, (uint8_t)n);
+    mw_put_bytes(&w, state, (size_t)n);
+    mw_put_u8(&w, finding->detector);
+    mw_put_u8(&w, finding->condition);
+    mw_put_u8(&w, finding->channel);
+    mw_put_u8(&w, finding->severity);
+    mw_put_u64le(&w, (uint64_t)finding->at_us);
+    mw_put_f32le(&w, finding->value);
+    mw_put_f32le(&w, finding->expected);
+    mw_put_f32le(&w, finding->score);
+    mw_put_f32le(&w, finding->share);
+    return w.failed ? MW_ERR_NO_SPACE : (int)w.at;
+}
+
+int machine_restore_alarm(struct alarm *alarm, struct mw_finding *finding, const uint8_t *bytes,
+                          size_t n_bytes)
+{
+    struct mw_reader r = { .bytes = bytes, .n_bytes = n_bytes };
+    size_t n = mw_get_u8(&r);
+    const uint8_t *state = mw_get_bytes(&r, n);
+    struct mw_finding f = { .active = true };
+    f.detector = mw_get_u8(&r);
+    f.condition = mw_get_u8(&r);
+    f.channel = mw_get_u8(&r);
+    f.severity = mw_get_u8(&r);
+    f.at_us = (int64_t)mw_get_u64le(&r);
+    f.value = mw_get_f32le(&r);
+    f.expected = mw_get_f32le(&r);
+    f.score = mw_get_f32le(&r);
+    f.share = mw_get_f32le(&r);
+    if (r.failed || r.at != n_bytes || f.condition >= MW_CONDITION_COUNT)
+        return MW_ERR_FORMAT;
+    int result = alarm_restore(alarm, state, n);
+    if (result >= 0)
+        *finding = f;
+    return result;
 }

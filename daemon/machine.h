@@ -32,9 +32,13 @@ struct machine {
     struct mw_finding newest_of_sensor[MW_MAX_CHANNELS];
     uint64_t n_frames, n_judged;
     uint64_t last_alert_seq;
-    int64_t saved_us; /* monotonic: detector state handed to the store */
-    bool changed;     /* findings changed since the alarms were stepped */
-    bool news;        /* the retained state at the broker is out of date */
+    int64_t saved_us;       /* monotonic: detector state handed to the store */
+    bool changed;           /* findings changed since the alarms were stepped */
+    int64_t state_since_us; /* UTC: since when the alarm is in its state */
+    uint8_t *waiting_model; /* learned, but there was no room yet to tell the store; owned */
+    size_t n_waiting_model;
+    uint8_t waiting_digest[MW_SHA256_BYTES];
+    bool news; /* the retained state at the broker is out of date */
     struct learn_progress learn;
 };
 
@@ -65,6 +69,14 @@ void machine_point(const struct machine *machine, uint8_t channel, char *ret_poi
 
 /* The active model's digest in short, 16 hexadecimal digits, or "" without a model. */
 void machine_model(const struct machine *machine, char ret_hex[17]);
+
+/* An alarm's state and the finding it speaks of, as bytes: what a restart brings back. Number of
+ * bytes, at most ALARM_SAVED_MAX, or MW_ERR_NO_SPACE. */
+int machine_save_alarm(const struct alarm *alarm, const struct mw_finding *finding,
+                       uint8_t *ret_bytes, size_t cap);
+/* MW_ERR_FORMAT: nothing is changed. */
+int machine_restore_alarm(struct alarm *alarm, struct mw_finding *finding, const uint8_t *bytes,
+                          size_t n_bytes);
 
 /* The key under which an alarm is saved: "m:pump-1", "s:pump-1/vel_rms_z", "d:vib-3". */
 void alarm_name(char ret_name[ALARM_NAME_MAX + 1], char class, const char *subject,

@@ -13,7 +13,8 @@
 #include "storage/outbox.h"
 #include "uplink/link.h"
 
-#define ALARM_STATE_MAX 64 /* bytes of a saved alarm */
+#define ALARM_STATE_MAX 64 /* bytes of an alarm's own state */
+#define ALARM_SAVED_MAX 96 /* with the finding it speaks of */
 #define ALARM_NAME_MAX  80 /* key of a saved alarm: class letter, subject, point */
 #define NO_BLOB         (-1)
 
@@ -46,7 +47,8 @@ struct store_order {
     uint32_t machine; /* UINT32_MAX: none (a device's alarm) */
     int blob;         /* detector state, or NO_BLOB */
     char alarm_name[ALARM_NAME_MAX + 1];
-    uint8_t alarm_state[ALARM_STATE_MAX];
+    bool urgent; /* STORE_STATE: a person waits for it */
+    uint8_t alarm_state[ALARM_SAVED_MAX];
     uint8_t n_alarm_state;
     uint8_t digest[MW_SHA256_BYTES];
     struct mw_alert alert;

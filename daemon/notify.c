@@ -13,11 +13,6 @@ void notify_stopping(void)
     sd_notify(0, "STOPPING=1");
 }
 
-void notify_reloading(void)
-{
-    sd_notify(0, "RELOADING=1");
-}
-
 void notify_watchdog(void)
 {
     sd_notify(0, "WATCHDOG=1");

@@ -7,7 +7,6 @@
 
 void notify_ready(void);
 void notify_stopping(void);
-void notify_reloading(void);
 void notify_watchdog(void);
 /* One line for 'systemctl status'. */
 void notify_status(const char *line);

@@ -85,8 +85,10 @@ void pipeline_destroy(struct pipeline *p)
 {
     if (!p)
         return;
-    for (size_t m = 0; p->machines && m < p->config->n_machines; m++)
+    for (size_t m = 0; p->machines && m < p->config->n_machines; m++) {
         machine_finish(&p->machines[m]);
+        free(p->machines[m].waiting_model);
+    }
     free(p->machines);
     free(p->devices);
     free(p->bus_stats);
@@ -126,9 +128,13 @@ static void take_sample(struct pipeline *p, const struct mw_sample *sample)
          i++) {
         struct machine *m = &p->machines[p->channels[i].machine];
         struct frame_ctx ctx = { p, m };
-        /* A point shared with a faster machine has a finer grid than this machine's. */
-        int64_t ratio = m->config->detector.period_us / point->period_us;
-        int64_t slot = ratio > 1 ? sample->slot / ratio : sample->slot;
+        /* A point shared with a faster machine has a finer grid: the first sample of each of this
+         * machine's slots is its sample. */
+        int64_t period_us = m->config->detector.period_us;
+        int64_t slot = sample->slot * point->period_us / period_us;
+        if (point->period_us < period_us && sample->slot > 0 &&
+            (sample->slot - 1) * point->period_us / period_us == slot)
+            continue;
         mw_framer_feed(&m->framer, p->channels[i].channel, slot, sample, take_frame, &ctx);
     }
 }
@@ -145,12 +151,13 @@ static void take_report(struct pipeline *p, const struct bus_report *report,
         return;
     }
     struct device_watch *d = &p->devices[report->device];
+    /* An event may have found a full ring; the figures tell the same. */
+    if (report->health == DEVICE_ONLINE && d->health != DEVICE_ONLINE)
+        d->online_us = now->mono_us;
+    d->health = report->health;
     if (report->kind == BUS_STATS) {
         d->stats = report->stats;
-        /* The event may have found a full ring; the figures tell the same. */
-        d->health = report->health;
     } else {
-        d->health = report->health;
         d->result = report->event.result;
         journal_bus(p->config, report);
     }
@@ -179,7 +186,7 @@ static bool save_states(struct pipeline *p, int64_t now_us)
         if (now_us - m->saved_us < STATE_US || m->n_frames == 0)
             continue;
         /* Alarms come first: states leave most blobs and most of the ring to them. */
-        if (mw_ring_count(&p->orders) > ORDER_ITEMS / 4)
+        if (mw_ring_count(&p->orders) > ORDER_ITEMS / 4 || handover_free_blobs(p) <= PIPELINE_SPARE)
             return false;
         struct store_order order = { .kind = STORE_STATE, .machine = m->index, .blob = NO_BLOB };
         handover_put_state(p, m, &order);
@@ -201,6 +208,26 @@ static void tick(struct pipeline *p, const struct clock_time *now)
     news_send(p, now);
 }
 
+static void install_waiting(struct pipeline *p, struct machine *m)
+{
+    if (!m->waiting_model || !handover_has_room(p))
+        return;
+    struct mw_model_fault why = { "" };
+    struct store_order order = { .machine = m->index, .blob = NO_BLOB };
+    memcpy(order.digest, m->waiting_digest, sizeof order.digest);
+    int result = machine_install(m, m->waiting_model, m->n_waiting_model, m->waiting_digest, &why);
+    m->waiting_model = NULL;
+    if (result == MW_OK) {
+        order.kind = STORE_ACTIVATE;
+        handover_put_state(p, m, &order);
+        m->changed = true;
+    } else {
+        order.kind = STORE_REJECT;
+    }
+    handover_order(p, &order);
+    journal_model(m->config->name, order.digest, result, why.text);
+}
+
 int64_t pipeline_step(struct pipeline *p, const struct clock_time *now)
 {
     if (p->started_us == 0)
@@ -210,6 +237,8 @@ int64_t pipeline_step(struct pipeline *p, const struct clock_time *now)
         p->synced_us = now->mono_us + SYNCED_US;
     }
     take_all(p, now);
+    for (size_t i = 0; i < p->config->n_machines; i++)
+        install_waiting(p, &p->machines[i]);
     for (size_t i = 0; i < p->config->n_machines; i++)
         if (p->machines[i].changed)
             alarms_step_machine(p, &p->machines[i], ALARM_TICK, now);
@@ -226,23 +255,14 @@ int64_t pipeline_step(struct pipeline *p, const struct clock_time *now)
 
 /* ---- reports of the other stages ---- */
 
-static void install(struct pipeline *p, struct store_report *report)
+/* Takes the model over; it is installed once the store can be told of it. */
+static void take_model(struct machine *m, struct store_report *report)
 {
-    struct machine *m = &p->machines[report->machine];
-    struct mw_model_fault why = { "" };
-    struct store_order order = { .machine = m->index, .blob = NO_BLOB };
-    memcpy(order.digest, report->digest, sizeof order.digest);
-    int result = machine_install(m, report->model, report->n_model, report->digest, &why);
+    free(m->waiting_model);
+    m->waiting_model = report->model;
+    m->n_waiting_model = report->n_model;
+    memcpy(m->waiting_digest, report->digest, sizeof m->waiting_digest);
     report->model = NULL;
-    if (result == MW_OK) {
-        order.kind = STORE_ACTIVATE;
-        handover_put_state(p, m, &order);
-        m->changed = true;
-    } else {
-        order.kind = STORE_REJECT;
-    }
-    handover_order(p, &order);
-    journal_model(m->config->name, report->digest, result, why.text);
 }
 
 void pipeline_store_report(struct pipeline *p, struct store_report *report,
@@ -257,7 +277,7 @@ void pipeline_store_report(struct pipeline *p, struct store_report *report,
         break;
     case STORE_STATS: p->db = report->stats; break;
     case STORE_LEARNING: p->machines[report->machine].learn = report->learn; break;
-    case STORE_MODEL: install(p, report); break;
+    case STORE_MODEL: take_model(&p->machines[report->machine], report); break;
     case STORE_TROUBLE:
         memcpy(p->trouble, report->text, sizeof p->trouble);
         journal_store(report->text);
@@ -293,8 +313,7 @@ int pipeline_acknowledge(struct pipeline *p, const char *subject, const struct c
         return alarms_step_machine(p, m, ALARM_ACKNOWLEDGE, now) ? MW_OK : MW_ERR_AGAIN;
     for (uint32_t d = 0; d < p->config->n_devices; d++)
         if (strcmp(p->config->devices[d].name, subject) == 0) {
-            alarms_step_device(p, d, ALARM_ACKNOWLEDGE, now);
-            return MW_OK;
+            return alarms_step_device(p, d, ALARM_ACKNOWLEDGE, now) ? MW_OK : MW_ERR_AGAIN;
         }
     return MW_ERR_NOT_FOUND;
 }
@@ -307,8 +326,12 @@ int pipeline_accept(struct pipeline *p, const char *machine, const struct clock_
     if (!handover_has_room(p))
         return MW_ERR_AGAIN;
     mw_detector_accept(&m->detector);
-    m->saved_us = now->mono_us - STATE_US;
-    save_states(p, now->mono_us);
+    struct store_order order = {
+        .kind = STORE_STATE, .machine = m->index, .blob = NO_BLOB, .urgent = true
+    };
+    handover_put_state(p, m, &order);
+    handover_order(p, &order);
+    m->saved_us = now->mono_us;
     return MW_OK;
 }
 
@@ -320,6 +343,8 @@ int pipeline_learn(struct pipeline *p, const char *machine)
     if (m->learn.phase == LEARN_COLLECTING || m->learn.phase == LEARN_TRAINING ||
         m->learn.phase == LEARN_INSTALLING)
         return MW_ERR_STATE;
+    if (m->alarm.state == MW_ALARM_ACTIVE_UNACKED || m->alarm.state == MW_ALARM_ACTIVE_ACKED)
+        return MW_ERR_REFUSED;
     if (mw_ring_count(&p->orders) == ORDER_ITEMS)
         return MW_ERR_AGAIN;
     m->learn =

@@ -11,7 +11,8 @@
 #include "daemon/machine.h"
 #include "daemon/worker.h"
 
-#define PIPELINE_BLOBS 32
+#define PIPELINE_BLOBS 64 /* detector states on their way to the store */
+#define PIPELINE_SPARE 48 /* of them kept free for alerts */
 
 struct channel_of_point {
     uint32_t machine;
@@ -20,7 +21,8 @@ struct channel_of_point {
 
 struct device_watch {
     struct alarm alarm;
-    uint8_t health; /* enum device_health */
+    uint8_t health;    /* enum device_health */
+    int64_t online_us; /* monotonic: since when it is online */
     struct poller_stats stats;
     int result; /* why it is offline */
 };
@@ -55,7 +57,6 @@ struct pipeline {
     struct db_stats db;
     struct link_report link_report;
     char trouble[160]; /* of the store; empty: well */
-    uint64_t n_frames_lost;
 };
 
 /* buses may be empty. Borrows everything given until destroyed. */
@@ -72,8 +73,8 @@ void pipeline_store_report(struct pipeline *pipeline, struct store_report *repor
                            const struct clock_time *now);
 void pipeline_link_report(struct pipeline *pipeline, const struct link_report *report);
 
-/* Requests of people. MW_ERR_NOT_FOUND: no such machine; MW_ERR_STATE: not now;
- * MW_ERR_AGAIN: no room, ask again. */
+/* Requests of people. MW_ERR_NOT_FOUND: no such machine; MW_ERR_STATE: it learns already;
+ * MW_ERR_REFUSED: it is in alarm; MW_ERR_AGAIN: no room, ask again. */
 int pipeline_acknowledge(struct pipeline *pipeline, const char *subject,
                          const struct clock_time *now);
 int pipeline_accept(struct pipeline *pipeline, const char *machine, const struct clock_time *now);

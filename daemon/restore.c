@@ -2,6 +2,7 @@
 #include "base/result.h"
 #include "daemon/journal.h"
 #include "daemon/store.h"
+#include "storage/history.h"
 #include "storage/registry.h"
 
 #include <stdio.h>
@@ -40,9 +41,11 @@ static int adopt_file(struct db *db, uint32_t number, const char *path, int64_t 
     if (result >= 0)
         result = registry_set_state(db, number, digest, MODEL_ACTIVE);
     if (result >= 0)
-        return db_commit(db);
-    db_rollback(db);
-    free(*ret_bytes);
+        result = db_commit(db);
+    else
+        db_rollback(db);
+    if (result < 0)
+        free(*ret_bytes);
     return result;
 }
 
@@ -67,23 +70,47 @@ static void restore_model(struct db *db, uint32_t number, struct machine *m, int
     journal_model(m->config->name, digest, result, why.text);
 }
 
-static void restore_alarm(struct db *db, const char *name, struct alarm *alarm)
+/* finding may be NULL: a device's alarm speaks of none. */
+static void restore_alarm(struct db *db, const char *name, struct alarm *alarm,
+                          struct mw_finding *finding)
 {
-    uint8_t bytes[ALARM_STATE_MAX];
+    uint8_t bytes[ALARM_SAVED_MAX];
     size_t n = 0;
-    if (state_get(db, "alarm", name, bytes, sizeof bytes, &n) == MW_OK)
-        alarm_restore(alarm, bytes, n);
+    struct mw_finding none;
+    int result = state_get(db, "alarm", name, bytes, sizeof bytes, &n);
+    if (result == MW_OK)
+        result = machine_restore_alarm(alarm, finding ? finding : &none, bytes, n);
+    if (result != MW_OK && result != MW_ERR_NOT_FOUND)
+        journal_failed(name, "the saved alarm cannot be read; it begins anew");
 }
 
 static void restore_alarms(struct db *db, struct machine *m)
 {
     char name[ALARM_NAME_MAX + 1];
+    struct mw_alert newest;
+    size_t n = 0;
     alarm_name(name, 'm', m->config->name, NULL);
-    restore_alarm(db, name, &m->alarm);
+    restore_alarm(db, name, &m->alarm, &m->newest);
+    m->state_since_us = m->alarm.since_us;
     for (uint32_t c = 0; c < m->config->detector.n_channels; c++) {
         alarm_name(name, 's', m->config->name, m->config->detector.channels[c].name);
-        restore_alarm(db, name, &m->sensor_alarms[c]);
+        restore_alarm(db, name, &m->sensor_alarms[c], &m->newest_of_sensor[c]);
     }
+    if (history_alerts(db, m->config->name, &newest, 1, &n) == MW_OK && n == 1)
+        m->last_alert_seq = newest.seq;
+}
+
+static void restore_detector(struct db *db, struct machine *m, uint8_t *blob, size_t cap)
+{
+    size_t n = 0;
+    int result = state_get(db, "detector", m->config->name, blob, cap, &n);
+    if (result == MW_OK)
+        result = mw_detector_restore(&m->detector, blob, n);
+    if (result == MW_ERR_MISMATCH)
+        journal_failed(m->config->name,
+                       "saved with another model or other points; what still fits is kept");
+    else if (result != MW_OK && result != MW_ERR_NOT_FOUND)
+        journal_failed(m->config->name, "the saved detector state cannot be read; it begins anew");
 }
 
 int restore_all(struct db *db, const uint32_t *machines, struct pipeline *p,
@@ -94,10 +121,8 @@ int restore_all(struct db *db, const uint32_t *machines, struct pipeline *p,
         return MW_ERR_NO_MEMORY;
     for (size_t i = 0; i < p->config->n_machines; i++) {
         struct machine *m = &p->machines[i];
-        size_t n = 0;
         restore_model(db, machines[i], m, now->utc_us);
-        if (state_get(db, "detector", m->config->name, blob, p->blob_bytes, &n) == MW_OK)
-            mw_detector_restore(&m->detector, blob, n);
+        restore_detector(db, m, blob, p->blob_bytes);
         restore_alarms(db, m);
         m->news = true;
     }
@@ -105,7 +130,7 @@ int restore_all(struct db *db, const uint32_t *machines, struct pipeline *p,
     for (size_t d = 0; d < p->config->n_devices; d++) {
         char name[ALARM_NAME_MAX + 1];
         alarm_name(name, 'd', p->config->devices[d].name, NULL);
-        restore_alarm(db, name, &p->devices[d].alarm);
+        restore_alarm(db, name, &p->devices[d].alarm, NULL);
     }
     uint32_t number = 0;
     size_t n = 0;

@@ -82,18 +82,19 @@ static json_t *machine(const struct machine *m)
                      "learn", learning(&m->learn), "channels", channels);
 }
 
-static json_t *machines(const struct pipeline *p)
+static json_t *machines(const struct pipeline *p, const char *only)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < p->config->n_machines; i++)
-        json_array_append_new(list, machine(&p->machines[i]));
+        if (!only || strcmp(only, p->config->machines[i].name) == 0)
+            json_array_append_new(list, machine(&p->machines[i]));
     return list;
 }
 
-static json_t *devices(const struct pipeline *p)
+static json_t *devices(const struct pipeline *p, const char *only)
 {
     json_t *list = json_array();
-    for (size_t d = 0; d < p->config->n_devices; d++) {
+    for (size_t d = 0; !only && d < p->config->n_devices; d++) {
         const struct device_config *config = &p->config->devices[d];
         json_t *device = poll_stats(&p->devices[d].stats);
         json_object_set_new(device, "name", json_string(config->name));
@@ -128,17 +129,26 @@ static json_t *broker(const struct pipeline *p)
         (json_int_t)p->link_report.n_bytes, "states", (json_int_t)p->link_report.n_states);
 }
 
-static json_t *store(const struct pipeline *p)
+static uint64_t samples_lost(const struct pipeline *p)
 {
-    return json_pack("{sb ss sI sI sI sI sI sI sI}", "well", p->trouble[0] == 0, "text", p->trouble,
-                     "commits", (json_int_t)p->db.n_commits, "errors", (json_int_t)p->db.n_errors,
-                     "history_frames", (json_int_t)p->db.n_history_frames, "outbox_waiting",
-                     (json_int_t)p->db.outbox_waiting, "outbox_dropped",
-                     (json_int_t)p->db.outbox_dropped, "file_bytes", (json_int_t)p->db.file_bytes,
-                     "frames_lost", (json_int_t)p->frames.n_dropped);
+    uint64_t n = 0;
+    for (size_t b = 0; b < p->n_buses; b++)
+        n += mw_ring_dropped(&p->buses[b]->samples);
+    return n;
 }
 
-char *status_json(const struct pipeline *p, const struct clock_time *now)
+static json_t *store(const struct pipeline *p)
+{
+    return json_pack(
+        "{sb ss sI sI sI sI sI sI sI sI}", "well", p->trouble[0] == 0, "text", p->trouble,
+        "commits", (json_int_t)p->db.n_commits, "errors", (json_int_t)p->db.n_errors,
+        "history_frames", (json_int_t)p->db.n_history_frames, "outbox_waiting",
+        (json_int_t)p->db.outbox_waiting, "outbox_dropped", (json_int_t)p->db.outbox_dropped,
+        "file_bytes", (json_int_t)p->db.file_bytes, "frames_lost", (json_int_t)p->frames.n_dropped,
+        "samples_lost", (json_int_t)samples_lost(p));
+}
+
+char *status_json(const struct pipeline *p, const char *only, const struct clock_time *now)
 {
     json_t *root = json_pack(
         "{ss ss ss sI sI sb sI sI sI so so so so so}", "version", MW_VERSION, "site",
@@ -146,8 +156,8 @@ char *status_json(const struct pipeline *p, const struct clock_time *now)
         "uptime_s", (json_int_t)((now->mono_us - p->started_us) / 1000000), "clock_synced",
         (int)p->clock_synced, "polls", (json_int_t)pipeline_polls(p), "windows",
         (json_int_t)pipeline_windows(p), "bytes_polled", (json_int_t)pipeline_bytes_polled(p),
-        "broker", broker(p), "store", store(p), "buses", buses(p), "devices", devices(p),
-        "machines", machines(p));
+        "broker", broker(p), "store", store(p), "buses", buses(p), "devices", devices(p, only),
+        "machines", machines(p, only));
     if (!root)
         return NULL;
     char *text = json_dumps(root, JSON_COMPACT);

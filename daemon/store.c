@@ -73,6 +73,14 @@ static int do_order(struct store_stage *s, const struct store_order *order)
     return MW_OK;
 }
 
+/* Whether trying again cannot help: such an order is reported and dropped, else it would block all
+ * that follow. */
+static bool is_hopeless(int result)
+{
+    return result == MW_ERR_NOT_FOUND || result == MW_ERR_INVALID || result == MW_ERR_TOO_BIG ||
+           result == MW_ERR_FORMAT || result == MW_ERR_UNSUPPORTED;
+}
+
 static int apply_orders(struct store_stage *s, int64_t now_us)
 {
     struct store_order order;
@@ -81,27 +89,40 @@ static int apply_orders(struct store_stage *s, int64_t now_us)
         int result = store_open_group(s, now_us);
         if (result >= 0)
             result = do_order(s, &order);
-        if (result < 0)
+        if (is_hopeless(result))
+            store_trouble(s, "an order was dropped", result);
+        else if (result < 0)
             return result;
         s->n_orders++;
-        s->urgent = s->urgent || order.kind != STORE_STATE;
+        s->urgent = s->urgent || order.kind != STORE_STATE || order.urgent;
     }
     return MW_OK;
 }
 
 /* ---- orders of the link ---- */
 
+static void note_want(struct store_stage *s, const struct outbox_order *order)
+{
+    s->want_after = order->seq;
+    s->request = order->request;
+    s->wanted = true;
+}
+
+/* A wish needs no transaction; behind acknowledgements it waits for theirs. */
 static int apply_outbox_orders(struct store_stage *s, int64_t now_us)
 {
     struct outbox_order order;
     while (mw_ring_peek(s->outbox_orders, s->n_outbox_orders, &order)) {
         int result = MW_OK;
         if (order.kind == OUTBOX_WANT) {
-            s->want_after = order.seq;
-            s->request = order.request;
-            s->wanted = true;
+            note_want(s, &order);
+            if (s->n_outbox_orders == 0) {
+                mw_ring_pop(s->outbox_orders, &order);
+                continue;
+            }
+        } else {
+            result = store_open_group(s, now_us);
         }
-        result = store_open_group(s, now_us);
         if (result >= 0 && order.kind == OUTBOX_ACK)
             result = outbox_acknowledged(s->db, order.seq);
         if (result >= 0 && order.kind == OUTBOX_DEAD)
@@ -150,33 +171,45 @@ static void tell_highest(struct store_stage *s)
 void store_take_frames(struct store_stage *s)
 {
     struct frame_record record;
-    for (int i = 0; i < FRAMES_STEP && mw_ring_pop(&s->pipeline->frames, &record); i++)
+    for (int i = 0; i < FRAMES_STEP && mw_ring_pop(&s->pipeline->frames, &record); i++) {
+        learner_count(s, &record);
         if (history_add(s->writers[record.machine], &record.frame, record.score) > 0)
             s->due[record.machine] = true;
+    }
 }
 
+/* Retention first: after a full disk it is what lets history be written again. */
+static int prune(struct store_stage *s, const struct clock_time *now)
+{
+    if (now->mono_us < s->prune_us)
+        return MW_OK;
+    int result = store_open_group(s, now->mono_us);
+    if (result >= 0)
+        result = db_prune(s->db, now->utc_us);
+    if (result >= 0)
+        s->prune_us = now->mono_us + (s->squeezed ? RETRY_US : PRUNE_US);
+    return result;
+}
+
+/* A block for which there is no room waits: history must not hold up alarms. */
 static int write_blocks(struct store_stage *s, int64_t now_us)
 {
+    s->squeezed = false;
     for (size_t m = 0; m < s->config->n_machines; m++) {
         if (!s->due[m])
             continue;
         int result = store_open_group(s, now_us);
         if (result >= 0)
             result = history_write(s->writers[m], s->db);
+        if (result == MW_ERR_NO_SPACE) {
+            s->squeezed = true;
+            return MW_OK;
+        }
         if (result < 0)
             return result;
         s->due[m] = false;
     }
     return MW_OK;
-}
-
-static int prune(struct store_stage *s, const struct clock_time *now)
-{
-    if (now->mono_us < s->prune_us)
-        return MW_OK;
-    s->prune_us = now->mono_us + PRUNE_US;
-    int result = store_open_group(s, now->mono_us);
-    return result < 0 ? result : db_prune(s->db, now->utc_us);
 }
 
 /* ---- the step ---- */
@@ -189,15 +222,25 @@ static void hand_out_stats(struct store_stage *s, int64_t now_us)
     store_report(s, &(struct store_report){ .kind = STORE_STATS, .stats = db_stats(s->db) });
 }
 
+/* Acknowledgements, alarms and history are groups of their own: where one cannot be stored, the
+ * others still can, and deletes make room. */
 int store_apply_all(struct store_stage *s, const struct clock_time *now)
 {
-    int result = apply_orders(s, now->mono_us);
+    int result = apply_outbox_orders(s, now->mono_us);
+    if (result >= 0 && s->n_outbox_orders > 0 && mw_ring_count(&s->pipeline->orders) > s->n_orders)
+        result = store_close_group(s, now->mono_us);
     if (result >= 0)
-        result = apply_outbox_orders(s, now->mono_us);
+        result = apply_orders(s, now->mono_us);
+    if (result >= 0 && s->urgent)
+        result = store_close_group(s, now->mono_us);
+    return result;
+}
+
+static int keep_history(struct store_stage *s, const struct clock_time *now)
+{
+    int result = prune(s, now);
     if (result >= 0)
         result = write_blocks(s, now->mono_us);
-    if (result >= 0)
-        result = prune(s, now);
     return result;
 }
 
@@ -212,6 +255,8 @@ static int64_t step(void *ctx, const struct clock_time *now)
     if (s->reports.capacity - mw_ring_count(&s->reports) < REPORTS_STEP)
         return FULL_US;
     int result = store_apply_all(s, now);
+    if (result >= 0)
+        result = keep_history(s, now);
     if (result < 0)
         store_abandon_group(s, "cannot store", result, now->mono_us);
     learner_step(s, now);
@@ -220,6 +265,8 @@ static int64_t step(void *ctx, const struct clock_time *now)
     if (!s->in_group && serve_link(s) < 0)
         s->retry_us = now->mono_us + RETRY_US;
     tell_highest(s);
+    if (mw_ring_count(&s->pipeline->orders) > s->n_orders)
+        return 0;
     return s->in_group ? s->commit_us - now->mono_us : IDLE_US;
 }
 

@@ -21,6 +21,9 @@ struct learner {
     int64_t look_us; /* monotonic: when to look again */
     int64_t from_us; /* UTC: oldest history looked at */
     bool looked;     /* for a job left over from before the start */
+    bool counted;    /* progress.n_rows is right and grows with the frames */
+    enum { LEARNER_OPEN = 0, LEARNER_ACCEPTED, LEARNER_REFUSED } settled; /* in the open group */
+    int64_t since_us; /* monotonic: training began */
 };
 
 struct store_stage {
@@ -35,6 +38,7 @@ struct store_stage {
     bool in_group; /* a transaction is open */
     bool urgent;   /* it holds what must not wait */
     bool failing;
+    bool squeezed;     /* history waits for room */
     int64_t commit_us; /* monotonic: when the open group must be committed */
     int64_t retry_us;  /* monotonic: after a failure nothing is tried before */
     int64_t stats_us, prune_us;

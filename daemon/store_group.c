@@ -18,7 +18,7 @@ void store_report(struct store_stage *s, const struct store_report *item)
     worker_wake(s->main);
 }
 
-static void store_trouble(struct store_stage *s, const char *what, int result)
+void store_trouble(struct store_stage *s, const char *what, int result)
 {
     struct store_report item = { .kind = STORE_TROUBLE };
     snprintf(item.text, sizeof item.text, "%s: %s (%.80s)", what, mw_result_text(result),
@@ -57,6 +57,7 @@ void store_abandon_group(struct store_stage *s, const char *what, int result, in
     s->n_committed = 0;
     s->n_orders = 0;
     s->n_outbox_orders = 0;
+    learner_tell_settled(s, false);
     s->retry_us = now_us + RETRY_US;
 }
 
@@ -81,17 +82,19 @@ static void tell_committed(struct store_stage *s)
     s->n_committed = 0;
 }
 
-void store_close_group(struct store_stage *s, int64_t now_us)
+int store_close_group(struct store_stage *s, int64_t now_us)
 {
     if (!s->in_group)
-        return;
+        return MW_OK;
     s->in_group = false;
     int result = db_commit(s->db);
     if (result < 0) {
         store_abandon_group(s, "cannot commit", result, now_us);
-        return;
+        return result;
     }
     store_well(s);
     take_applied(s);
     tell_committed(s);
+    learner_tell_settled(s, true);
+    return MW_OK;
 }

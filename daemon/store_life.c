@@ -76,18 +76,26 @@ int store_stage_create(struct store_stage **ret_stage, const struct config *conf
     return MW_OK;
 }
 
-static void write_rest(struct store_stage *s)
+/* A last try, whatever failed before: the orders that wait, then the history's rest. */
+static void write_rest(struct store_stage *s, struct clock_time now)
 {
-    int64_t now_us = s->retry_us; /* a last try, whatever the failure before */
-    struct clock_time now = { now_us, 0 };
+    int result = MW_OK;
     store_take_frames(s);
-    for (size_t m = 0; m < s->config->n_machines; m++)
-        s->due[m] = history_pending(s->writers[m]) > 0;
-    s->prune_us = INT64_MAX;
-    if (store_apply_all(s, &now) >= 0)
-        store_close_group(s, now_us);
-    else
-        store_abandon_group(s, "cannot store", MW_ERR_IO, now_us);
+    while (result >= 0 &&
+           (mw_ring_count(&s->pipeline->orders) > 0 || mw_ring_count(s->outbox_orders) > 0)) {
+        result = store_apply_all(s, &now);
+        if (result >= 0)
+            result = store_close_group(s, now.mono_us);
+    }
+    for (size_t m = 0; result >= 0 && m < s->config->n_machines; m++) {
+        result = store_open_group(s, now.mono_us);
+        if (result >= 0 && history_pending(s->writers[m]))
+            result = history_write(s->writers[m], s->db);
+    }
+    if (result >= 0)
+        result = store_close_group(s, now.mono_us);
+    if (result < 0)
+        store_abandon_group(s, "cannot store the rest", result, now.mono_us);
 }
 
 void store_stage_destroy(struct store_stage *s)
@@ -95,7 +103,7 @@ void store_stage_destroy(struct store_stage *s)
     if (!s)
         return;
     if (s->db && s->outbox_orders)
-        write_rest(s);
+        write_rest(s, (struct clock_time){ s->retry_us, 0 });
     for (size_t m = 0; s->writers && m < s->config->n_machines; m++)
         history_writer_destroy(s->writers[m]);
     struct store_report item;

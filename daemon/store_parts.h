@@ -13,8 +13,10 @@ const char *store_machine_name(const struct store_stage *stage, uint32_t machine
  * store_close_group; store_abandon_group rolls back, tells main why, and waits before trying
  * again. */
 void store_report(struct store_stage *stage, const struct store_report *item);
+/* Tells main once, until a commit succeeds again. */
+void store_trouble(struct store_stage *stage, const char *what, int result);
 int store_open_group(struct store_stage *stage, int64_t now_us);
-void store_close_group(struct store_stage *stage, int64_t now_us);
+int store_close_group(struct store_stage *stage, int64_t now_us);
 void store_abandon_group(struct store_stage *stage, const char *what, int result, int64_t now_us);
 
 /* store.c: applies everything that waits within one group; a detector's state of an order. */
@@ -25,6 +27,9 @@ int store_put_blob(struct store_stage *stage, const struct store_order *order);
 /* learner.c: from history to an installed model. */
 int learner_start(struct store_stage *stage, uint32_t machine);
 int learner_settle_model(struct store_stage *stage, const struct store_order *order, bool accepted);
+void learner_count(struct store_stage *stage, const struct frame_record *record);
+/* The group with a model's new state was committed, or not. */
+void learner_tell_settled(struct store_stage *stage, bool committed);
 void learner_step(struct store_stage *stage, const struct clock_time *now);
 void learner_report(struct store_stage *stage, uint32_t machine);
 

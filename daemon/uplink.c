@@ -3,6 +3,7 @@
 #include "base/result.h"
 #include "uplink/paho_broker.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +12,14 @@
 #define REPORT_ITEMS   64
 #define REPORT_US      1000000
 #define STATE_TOKEN    (UINT64_C(1) << 63) /* tokens above are no alerts */
-#define EXPIRY_S       (7 * 24 * 3600)     /* a broker's queue shows no older alert as news */
-#define STEP_MAX       64                  /* orders in one step, so that events get their turn */
+#define GOODBYE_TOKEN  (STATE_TOKEN | UINT32_MAX)
+#define EXPIRY_S       (7 * 24 * 3600) /* a broker's queue shows no older alert as news */
+#define STEP_MAX       64              /* orders in one step, so that events get their turn */
 #define STATE_ACK_US   15000000
-#define STATE_RETRY_US 10000 /* the library's own queue is in use */
+#define STATE_PAUSE_US 5000000 /* after a refusal */
+#define STATE_RETRY_US 10000   /* the library's own queue is in use */
 #define GOODBYE_EVENTS 32
-#define GOODBYE_MS     1000
+#define GOODBYE_MS     500
 
 /* ---- what comes from others ---- */
 
@@ -30,8 +33,12 @@ static void take_outbox_news(struct uplink_stage *s)
             continue;
         if (news.kind == OUTBOX_MESSAGE && s->n_cache < LINK_WINDOW_MAX)
             s->cache[s->n_cache++] = news.message;
-        if (news.kind == OUTBOX_SERVED)
+        if (news.kind == OUTBOX_SERVED) {
             s->requested = false;
+            /* Fewer than asked for: there is nothing more up to what the store knew then. */
+            if (s->n_cache < LINK_WINDOW_MAX)
+                s->exhausted = news.highest;
+        }
     }
 }
 
@@ -50,6 +57,7 @@ static void take_machine_news(struct uplink_stage *s)
 /* The store must hear of every acknowledgement; where its ring is full, nothing else is done. */
 static bool send_order(struct uplink_stage *s, const struct outbox_order *order)
 {
+    assert(!s->holds || order == &s->held);
     s->holds = !mw_ring_offer(&s->outbox_orders, order);
     if (s->holds)
         s->held = *order;
@@ -94,6 +102,17 @@ static int publish(struct uplink_stage *s, const char *topic, const char *json, 
     return result;
 }
 
+/* Bytes that nobody can word or send would block the way of all others: a dead letter, and to the
+ * link as good as delivered. */
+static void pass_over(struct uplink_stage *s, uint64_t seq, int64_t now_us)
+{
+    struct broker_event done = { .kind = BROKER_DELIVERED, .epoch = s->link.epoch, .token = seq };
+    link_published(&s->link, seq, false, now_us);
+    link_event(&s->link, &done, now_us);
+    if (!s->holds)
+        send_order(s, &(struct outbox_order){ .kind = OUTBOX_DEAD, .seq = seq });
+}
+
 static void publish_alert(struct uplink_stage *s, const struct outbox_message *message,
                           const struct clock_time *now)
 {
@@ -105,14 +124,12 @@ static void publish_alert(struct uplink_stage *s, const struct outbox_message *m
     if (result >= 0)
         result = payload_alert(json, sizeof json, &s->gateway, &alert, now->utc_us,
                                alert.at_us < s->up_us);
-    if (result < 0) {
-        /* Bytes that no version of this program can word block the way of all others. */
-        send_order(s, &(struct outbox_order){ .kind = OUTBOX_DEAD, .seq = message->seq });
-        link_published(&s->link, message->seq, false, now->mono_us);
-        return;
-    }
-    result = publish(s, topic, json, result, false, message->seq);
-    link_published(&s->link, message->seq, result < 0, now->mono_us);
+    if (result >= 0)
+        result = publish(s, topic, json, result, false, message->seq);
+    if (result == MW_ERR_FORMAT || result == MW_ERR_NO_SPACE || result == MW_ERR_INVALID)
+        pass_over(s, message->seq, now->mono_us);
+    else
+        link_published(&s->link, message->seq, result < 0, now->mono_us);
 }
 
 static int word_state(struct uplink_stage *s, size_t i, char *ret_topic, char *ret_json)
@@ -163,10 +180,14 @@ static int64_t publish_states(struct uplink_stage *s, const struct clock_time *n
     char topic[TOPIC_MAX], json[PAYLOAD_MAX];
     if (s->state_in_flight && now->mono_us - s->state_sent_us < STATE_ACK_US)
         return STATE_ACK_US;
+    if (now->mono_us < s->state_pause_us)
+        return s->state_pause_us - now->mono_us;
     for (size_t k = 0; k <= s->config->n_machines; k++) {
-        size_t i = s->config->n_machines - k; /* the gateway first */
+        /* In turn, so that a busy machine does not starve the others. */
+        size_t i = (s->next_state + k) % (s->config->n_machines + 1);
         if (!s->dirty[i])
             continue;
+        s->next_state = i + 1;
         int n = word_state(s, i, topic, json);
         s->dirty[i] = n >= 0 && publish(s, topic, json, n, true, STATE_TOKEN | i) < 0;
         s->state_in_flight = n >= 0 && !s->dirty[i];
@@ -211,7 +232,12 @@ static void take_events(struct uplink_stage *s, const struct clock_time *now)
         bool is_state = (event.kind == BROKER_DELIVERED || event.kind == BROKER_FAILED) &&
                         event.token & STATE_TOKEN;
         if (is_state) {
+            size_t i = (size_t)(event.token & ~STATE_TOKEN);
             s->state_in_flight = false;
+            if (event.kind == BROKER_FAILED && i <= s->config->n_machines) {
+                s->dirty[i] = true;
+                s->state_pause_us = now->mono_us + STATE_PAUSE_US;
+            }
             continue;
         }
         if (event.kind == BROKER_REFUSED || event.kind == BROKER_LOST) {
@@ -233,6 +259,7 @@ static bool obey(struct uplink_stage *s, const struct link_order *order,
     case LINK_ANNOUNCE:
         s->up_us = now->utc_us;
         s->n_cache = 0;
+        s->exhausted = 0;
         s->requested = false;
         s->request++; /* answers on their way belong to the lost connection */
         mark_all(s);
@@ -259,8 +286,12 @@ static int64_t work(struct uplink_stage *s, const struct clock_time *now)
             return REPORT_US / 100;
         bool up = s->link.state == LINK_UP;
         bool cached = cached_after(s, s->link.sent_up_to) != NULL;
-        if (up && !cached && s->highest > s->link.sent_up_to)
+        if (s->link.sent_up_to < s->cache_after)
+            s->exhausted = 0; /* gone back: what was passed over may be wanted again */
+        if (up && !cached && s->highest > s->link.sent_up_to && s->highest > s->exhausted)
             want(s, s->link.sent_up_to);
+        if (s->holds)
+            return REPORT_US / 100;
         struct link_order order = link_next(&s->link, up && cached, now->mono_us);
         if (!obey(s, &order, now))
             return order.kind == LINK_REST ? order.wait_us : 0;
@@ -382,12 +413,16 @@ void uplink_stage_say_goodbye(struct uplink_stage *s, int64_t at_us)
     if (!s->has_broker || s->link.state != LINK_UP)
         return;
     int n = word_will(s, at_us, topic, json);
-    bool waits = n >= 0 && publish(s, topic, json, n, true, STATE_TOKEN) >= 0;
     struct pollfd fd = { .fd = s->broker.descriptor(s->broker.ctx), .events = POLLIN };
     struct broker_event event;
+    bool sent = false, waits = n >= 0;
     /* An orderly end does not trigger the Will, so the word must have arrived before it. */
-    for (int i = 0; waits && i < GOODBYE_EVENTS && poll(&fd, 1, GOODBYE_MS) > 0; i++)
+    for (int i = 0; waits && i < GOODBYE_EVENTS; i++) {
+        sent = sent || publish(s, topic, json, n, true, GOODBYE_TOKEN) >= 0;
+        if (poll(&fd, 1, GOODBYE_MS) <= 0 && sent)
+            break;
         while (s->broker.next_event(s->broker.ctx, &event))
-            waits = waits && event.token != STATE_TOKEN && event.kind != BROKER_LOST;
+            waits = waits && event.token != GOODBYE_TOKEN && event.kind != BROKER_LOST;
+    }
     s->broker.disconnect(s->broker.ctx);
 }

@@ -23,6 +23,7 @@ struct uplink_stage {
     struct outbox_message cache[LINK_WINDOW_MAX];
     size_t n_cache;
     uint64_t cache_after, highest, request;
+    uint64_t exhausted; /* the store has nothing to send up to this seq */
     bool requested;
     int64_t up_us;            /* UTC of the connection: older alerts are replayed */
     struct outbox_order held; /* an order the store's ring had no room for */
@@ -31,7 +32,8 @@ struct uplink_stage {
     struct machine_news *newest;
     bool *known, *dirty;
     bool state_in_flight;
-    int64_t state_sent_us, heartbeat_us;
+    size_t next_state;
+    int64_t state_sent_us, state_pause_us, heartbeat_us;
     uint64_t n_bytes, n_states;
     uint8_t reported_state;
     char last_text[96];

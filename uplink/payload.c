@@ -42,8 +42,10 @@ static void put_ids(struct json *j, const struct payload_gateway *gateway, const
     char id[ID_MAX];
     (void)snprintf(id, sizeof id, "%s/%" PRIu64, gateway->gateway, a->seq);
     emit_string(j, "id", id);
+    /* A machine's alarm may blame another point as it goes on; a sensor's is about that point. */
+    const char *point = a->class == MW_ALARM_SENSOR ? a->point : "";
     (void)snprintf(id, sizeof id, "%s/%s/%s%s%s/%06" PRIu32, gateway->gateway, a->subject,
-                   mw_alarm_class_text(a->class), a->point[0] ? "/" : "", a->point, a->number);
+                   mw_alarm_class_text(a->class), point[0] ? "/" : "", point, a->number);
     emit_string(j, "alarm_id", id);
 }
 
