@@ -43,6 +43,11 @@ static void step_sensor_alarm(struct pipeline *p, struct machine *m, uint32_t ch
     bool silent = is_silent(&p->devices[device], m, now->mono_us);
     struct alarm *alarm = &m->sensor_alarms[channel];
     struct alarm_facts facts = machine_sensor_facts(m, channel, silent);
+    /* Nothing is known of the sensor meanwhile: its alarm stays as it was. */
+    bool was_active =
+        alarm->state == MW_ALARM_ACTIVE_UNACKED || alarm->state == MW_ALARM_ACTIVE_ACKED;
+    if (silent && was_active && !facts.active)
+        facts = (struct alarm_facts){ true, alarm->severity, alarm->detectors };
     if (!facts.active && alarm->state == MW_ALARM_NORMAL && alarm->pending_us == 0)
         return;
     int event = alarm_step(alarm, &m->config->alarm, &facts, request, 0, p->next_number,

@@ -5,11 +5,13 @@
 #include "daemon/journal.h"
 #include "daemon/notify.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define STATUS_US      5000000
@@ -177,13 +179,35 @@ static int init_workers(struct gateway *g)
     return result;
 }
 
+/* Why the database could not be opened, as far as can be told from outside. */
+static const char *word_store(const char *path, int result)
+{
+    char folder[sizeof((struct store_config *)0)->path];
+    struct stat there;
+    snprintf(folder, sizeof folder, "%s", path);
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        slash[slash == folder] = 0;
+    if (result == MW_ERR_STATE)
+        return "another millwrightd uses it";
+    if (result == MW_ERR_UNSUPPORTED)
+        return "a newer release or another program wrote it; it is left alone";
+    if (result == MW_ERR_IO && stat(path, &there) == 0 && S_ISDIR(there.st_mode))
+        return "is a folder";
+    if (result == MW_ERR_IO && access(slash ? folder : ".", W_OK) < 0)
+        return strerror(errno);
+    if (result == MW_ERR_IO && access(path, F_OK) == 0 && access(path, W_OK) < 0)
+        return strerror(errno);
+    return mw_result_text(result);
+}
+
 static int make_store(struct gateway *g, const struct clock_time *now)
 {
     struct db_report report = { 0 };
     int result = store_stage_create(&g->store_stage, g->config, g->pipeline, &g->main, &g->link,
                                     now, &report);
     if (result < 0) {
-        journal_failed(g->config->store.path, mw_result_text(result));
+        journal_failed(g->config->store.path, word_store(g->config->store.path, result));
         return result;
     }
     journal_db(&report);

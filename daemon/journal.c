@@ -122,6 +122,13 @@ void journal_db(const struct db_report *report)
             report->migrated_to);
 }
 
+void journal_dead_letter(uint64_t n)
+{
+    say(LOG_ERR, NULL,
+        "broker: an alert was refused three times and put aside; %llu dead letters since the start",
+        (unsigned long long)n);
+}
+
 void journal_link(const struct link_report *report)
 {
     switch ((enum link_state)report->state) {

@@ -70,6 +70,8 @@ static void note(struct machine *machine, const struct mw_finding *finding)
             machine->newest_of_sensor[finding->channel] = *finding;
     } else if (finding->active) {
         machine->newest = *finding;
+    } else {
+        machine->returned = *finding;
     }
 }
 
@@ -147,12 +149,24 @@ void alarm_name(char ret_name[ALARM_NAME_MAX + 1], char class, const char *subje
              point ? point : "");
 }
 
+/* A model learned from a recording does not know the units; the configuration does. */
+static void add_units(const struct machine *machine, struct mw_alert *alert)
+{
+    const struct mw_detector_config *d = &machine->config->detector;
+    for (int i = 0; i < alert->n_contributors; i++)
+        for (uint16_t c = 0; c < d->n_channels; c++)
+            if (strcmp(d->channels[c].name, alert->contributors[i].name) == 0)
+                memcpy(alert->contributors[i].unit, d->channels[c].unit,
+                       sizeof alert->contributors[i].unit);
+}
+
 static void blame(const struct machine *machine, const struct mw_finding *finding,
                   struct mw_alert *alert)
 {
     if (finding->detector == MW_DETECTOR_MODEL) {
         alert->n_contributors =
             (uint8_t)mw_detector_contributors(&machine->detector, alert->contributors);
+        add_units(machine, alert);
         if (alert->n_contributors > 0)
             return;
     }
@@ -203,6 +217,8 @@ struct mw_alert machine_alert(const struct machine *machine, uint32_t alarm,
         alert.clear_below = machine->detector.score.card.off_ratio;
         if (!speaks)
             alert.score = machine->verdict.score;
+    } else if (event == MW_ALERT_CLEARED) {
+        alert.score = machine->returned.score;
     }
     memcpy(alert.model_digest, machine->digest, sizeof alert.model_digest);
     memcpy(alert.subject, machine->config->name, sizeof alert.subject);

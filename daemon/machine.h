@@ -28,7 +28,8 @@ struct machine {
     struct alarm alarm;
     struct alarm sensor_alarms[MW_MAX_CHANNELS];
     uint8_t severities[MW_MAX_CHANNELS + 1][MW_CONDITION_COUNT]; /* of what is active */
-    struct mw_finding newest;                                    /* of the machine's findings */
+    struct mw_finding returned; /* the machine's finding that ended last */
+    struct mw_finding newest;   /* of the machine's findings */
     struct mw_finding newest_of_sensor[MW_MAX_CHANNELS];
     uint64_t n_frames, n_judged;
     uint64_t last_alert_seq;

@@ -293,6 +293,8 @@ void pipeline_link_report(struct pipeline *p, const struct link_report *report)
 {
     if (report->changed)
         journal_link(report);
+    if (report->stats.n_dead_letters > p->link_report.stats.n_dead_letters)
+        journal_dead_letter(report->stats.n_dead_letters);
     p->link_report = *report;
 }
 

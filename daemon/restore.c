@@ -27,50 +27,45 @@ static int read_model_file(const char *path, uint8_t **ret_bytes, size_t *ret_n)
     return MW_OK;
 }
 
-/* The configuration's own model becomes the active one where none was learned yet. */
-static int adopt_file(struct db *db, uint32_t number, const char *path, int64_t at_us,
-                      uint8_t **ret_bytes, size_t *ret_n)
+/* The configuration's own model becomes the active one where none was learned yet; it is in use
+ * already, so that a file that is refused is never adopted. */
+static int adopt(struct db *db, uint32_t number, const struct machine *m, int64_t at_us)
 {
     uint8_t digest[MW_SHA256_BYTES];
-    int result = read_model_file(path, ret_bytes, ret_n);
-    if (result < 0)
-        return result;
-    result = db_begin(db);
+    int result = db_begin(db);
     if (result >= 0)
-        result = registry_add(db, number, *ret_bytes, *ret_n, 0, 0.0f, at_us, digest);
+        result = registry_add(db, number, m->model, m->n_model, 0, 0.0f, at_us, digest);
     if (result >= 0)
         result = registry_set_state(db, number, digest, MODEL_ACTIVE);
     if (result >= 0)
-        result = db_commit(db);
-    else
-        db_rollback(db);
-    if (result < 0)
-        free(*ret_bytes);
+        return db_commit(db);
+    db_rollback(db);
     return result;
 }
 
 static void restore_model(struct db *db, uint32_t number, struct machine *m, int64_t at_us)
 {
-    uint8_t *bytes = NULL, digest[MW_SHA256_BYTES];
+    uint8_t *bytes = NULL, digest[MW_SHA256_BYTES] = { 0 };
     size_t n = 0;
     struct mw_model_fault why = { "" };
     int result = registry_active(db, number, &bytes, &n);
-    if (result == MW_ERR_NOT_FOUND && m->config->model_file[0]) {
-        result = adopt_file(db, number, m->config->model_file, at_us, &bytes, &n);
+    bool from_file = result == MW_ERR_NOT_FOUND && m->config->model_file[0];
+    if (result == MW_ERR_NOT_FOUND && !from_file)
+        return; /* not commissioned yet */
+    if (from_file) {
+        result = read_model_file(m->config->model_file, &bytes, &n);
         if (result < 0)
             snprintf(why.text, sizeof why.text, "%.150s", m->config->model_file);
-    } else if (result == MW_ERR_NOT_FOUND) {
-        return; /* not commissioned yet */
     }
-    memset(digest, 0, sizeof digest);
     if (result >= 0) {
         mw_sha256(bytes, n, digest);
         result = machine_install(m, bytes, n, digest, &why);
     }
+    if (result >= 0 && from_file)
+        result = adopt(db, number, m, at_us);
     journal_model(m->config->name, digest, result, why.text);
 }
 
-/* finding may be NULL: a device's alarm speaks of none. */
 static void restore_alarm(struct db *db, const char *name, struct alarm *alarm,
                           struct mw_finding *finding)
 {

@@ -301,10 +301,13 @@ static int64_t work(struct uplink_stage *s, const struct clock_time *now)
 
 static void report(struct uplink_stage *s, int64_t now_us)
 {
-    bool changed = s->link.state != s->reported_state && s->link.state != LINK_DIALLING;
+    /* The first failure is news, too: until then "down" only means "not tried yet". */
+    bool first = !s->tried && s->last_text[0];
+    bool changed = first || (s->link.state != s->reported_state && s->link.state != LINK_DIALLING &&
+                             (s->tried || s->link.state == LINK_UP));
     if (!changed && now_us < s->report_us)
         return;
-    struct link_report item = { .state = (uint8_t)s->link.state,
+    struct link_report item = { .state = (uint8_t)(first ? LINK_DOWN : s->link.state),
                                 .changed = changed,
                                 .stats = s->link.stats,
                                 .n_bytes = s->n_bytes,
@@ -312,8 +315,10 @@ static void report(struct uplink_stage *s, int64_t now_us)
     memcpy(item.text, s->last_text, sizeof item.text);
     if (!mw_ring_offer(&s->reports, &item))
         return;
-    if (changed)
-        s->reported_state = (uint8_t)s->link.state;
+    if (changed) {
+        s->reported_state = s->link.state == LINK_UP ? LINK_UP : LINK_DOWN;
+        s->tried = true;
+    }
     s->report_us = now_us + REPORT_US;
     worker_wake(s->main);
 }

@@ -36,6 +36,7 @@ struct uplink_stage {
     int64_t state_sent_us, state_pause_us, heartbeat_us;
     uint64_t n_bytes, n_states;
     uint8_t reported_state;
+    bool tried; /* an outcome of dialling was reported */
     char last_text[96];
     int64_t report_us;
     /* to the store and to main */

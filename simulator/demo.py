@@ -203,7 +203,10 @@ def read_csv(path):
     with open(path, newline="") as f:
         head = f.readline()
         f.seek(0)
-        return list(csv.reader(f, delimiter=";" if ";" in head else ","))
+        rows = [row for row in csv.reader(f, delimiter=";" if ";" in head else ",") if any(row)]
+    if len(rows) < 101 or any(len(row) != len(rows[0]) for row in rows):
+        raise RuntimeError(f"{path}: not a table of at least 100 rows with equally many columns")
+    return rows
 
 
 def csv_config(plant, columns, port):
@@ -268,8 +271,8 @@ def replay_csv(plant, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="demo", description=__doc__.split("\n")[0])
-    parser.add_argument("programs")
+    parser = argparse.ArgumentParser(prog="demo", usage="./demo [--csv FILE] [--keep]", description=__doc__.split("\n")[0])
+    parser.add_argument("programs", help=argparse.SUPPRESS)
     parser.add_argument("--csv", metavar="FILE")
     parser.add_argument("--speed", type=float, default=60.0)
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs and database")
@@ -279,7 +282,7 @@ def main():
     try:
         problems = (replay_csv(plant, os.path.abspath(options.csv)) if options.csv
                     else hall(plant, options.speed))
-    except (RuntimeError, TimeoutError, OSError) as error:
+    except (RuntimeError, TimeoutError, OSError, UnicodeDecodeError, csv.Error) as error:
         problems = [str(error)]
     finally:
         plant.close()

@@ -107,14 +107,16 @@ static void word_detector(char *text, size_t cap, const struct mw_alert *a)
                    plain ? "" : condition, isfinite(a->score) ? (double)a->score : 0.0);
 }
 
-/* "vel_rms_z 6.4 mm/s, expected 2.1" */
+/* "vel_rms_z 6.4 mm/s, expected 2.1"; of a limit "..., limit 4.5" */
 static void word_top(char *text, size_t cap, const struct mw_alert *a)
 {
     const struct mw_contributor *top = &a->contributors[0];
     bool known = a->n_contributors > 0 && isfinite(top->value) && isfinite(top->expected);
     if (known)
-        (void)snprintf(text, cap, "%s %.3g%s%s, expected %.3g", top->name, (double)top->value,
-                       top->unit[0] ? " " : "", top->unit, (double)top->expected);
+        (void)snprintf(text, cap, "%s %.3g%s%s, %s %.3g", top->name, (double)top->value,
+                       top->unit[0] ? " " : "", top->unit,
+                       a->detector == MW_DETECTOR_LIMIT ? "limit" : "expected",
+                       (double)top->expected);
     else
         (void)snprintf(text, cap, "%s", a->point[0] ? a->point : "not itself");
 }

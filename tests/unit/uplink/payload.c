@@ -96,7 +96,7 @@ START_TEST(a_machines_message_tells_its_event_and_condition)
     a.detector = MW_DETECTOR_LIMIT;
     a.condition = MW_CONDITION_HIGH_HIGH;
     payload_alert(json, sizeof json, &gw, &a, 0, false);
-    ck_assert(strstr(json, "\"press-07: escalated, vel_rms_z 6.4 mm/s, expected 2.1 "
+    ck_assert(strstr(json, "\"press-07: escalated, vel_rms_z 6.4 mm/s, limit 2.1 "
                            "(limit high_high, score 1.31)\""));
     a.event = MW_ALERT_CLEARED;
     a.score = 0.5f;
