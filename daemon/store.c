@@ -187,14 +187,13 @@ static int prune(struct store_stage *s, const struct clock_time *now)
     if (result >= 0)
         result = db_prune(s->db, now->utc_us);
     if (result >= 0)
-        s->prune_us = now->mono_us + (s->squeezed ? RETRY_US : PRUNE_US);
+        s->prune_us = now->mono_us + PRUNE_US;
     return result;
 }
 
 /* A block for which there is no room waits: history must not hold up alarms. */
 static int write_blocks(struct store_stage *s, int64_t now_us)
 {
-    s->squeezed = false;
     for (size_t m = 0; m < s->config->n_machines; m++) {
         if (!s->due[m])
             continue;
@@ -202,7 +201,7 @@ static int write_blocks(struct store_stage *s, int64_t now_us)
         if (result >= 0)
             result = history_write(s->writers[m], s->db);
         if (result == MW_ERR_NO_SPACE) {
-            s->squeezed = true;
+            s->prune_us = now_us + RETRY_US; /* retention may make room */
             return MW_OK;
         }
         if (result < 0)
