@@ -201,7 +201,9 @@ static int write_blocks(struct store_stage *s, int64_t now_us)
         if (result >= 0)
             result = history_write(s->writers[m], s->db);
         if (result == MW_ERR_NO_SPACE) {
-            s->prune_us = now_us + RETRY_US; /* retention may make room */
+            /* Retention may make room. */
+            if (s->prune_us > now_us + RETRY_US)
+                s->prune_us = now_us + RETRY_US;
             return MW_OK;
         }
         if (result < 0)

@@ -125,14 +125,14 @@ def live_edges(programs, source, context, kind, name):
             wait_until(lambda: sum(1 for _ in open(plant.path("rows.log"))) >= n_rows, 120,
                        f"{name} {kind}: all {n_rows} rows served")
             machine = plant.status()["machines"][0]
-            wait_until(lambda: len([a for a in messages.alerts() if a["class"] == "machine"]) >=
-                       len(expected), 10, f"{name} {kind}: {len(expected)} alerts, "
+            wait_until(lambda: sum(a["class"] == "machine" and a["event"] in ("raised", "cleared")
+                           for a in messages.alerts()) >= len(expected), 10, f"{name} {kind}: {len(expected)} alerts, "
                        f"got {json.dumps(messages.alerts())[:600]} {machine}")
             served = [tuple(map(int, line.split(";"))) for line in open(plant.path("rows.log"))]
             times = [at for _, at in served]
             edges = []
             for alert in messages.alerts():
-                if alert["class"] == "machine":
+                if alert["class"] == "machine" and alert["event"] in ("raised", "cleared"):
                     at = bisect.bisect_right(times, alert["ts_ms"] * 1000 + STAMP_US) - 1
                     edges.append((served[at][0], alert["event"]))
                     assert alert["detector"] == "model", alert
