@@ -193,7 +193,8 @@ static void collect(struct store_stage *s, uint32_t machine, const struct clock_
     }
     l->counted = true;
     l->progress.n_rows = n;
-    uint8_t percent = n < wanted ? (uint8_t)(100 * (uint64_t)n / wanted) : 100;
+    uint64_t share = n < wanted ? UINT64_C(100) * n / wanted : 100;
+    uint8_t percent = (uint8_t)share;
     if (percent != l->progress.percent) {
         l->progress.percent = percent;
         learner_report(s, machine);
