@@ -9,14 +9,12 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-#define DEFAULT_CONFIG "/etc/millwright/millwright.yaml"
-
 static void usage(FILE *to)
 {
     fputs("usage: millwrightd [--config FILE] [--profiles DIR]\n"
           "       millwrightd --check FILE [--profiles DIR]\n"
           "\n"
-          "  --config FILE   the configuration (default " DEFAULT_CONFIG ")\n"
+          "  --config FILE   the configuration (default " MW_CONFIG_FILE ")\n"
           "  --check FILE    report every error in FILE and exit; nothing is touched\n"
           "  --profiles DIR  where device profiles lie (default " MW_PROFILE_DIR ")\n"
           "  --version       name the release\n"
@@ -63,7 +61,7 @@ int main(int argc, char **argv)
         { "profiles", required_argument, NULL, 'p' }, { "version", no_argument, NULL, 'v' },
         { "help", no_argument, NULL, 'h' },           { 0 }
     };
-    const char *file = DEFAULT_CONFIG, *profiles = MW_PROFILE_DIR;
+    const char *file = MW_CONFIG_FILE, *profiles = MW_PROFILE_DIR;
     bool check_only = false;
     for (int o; (o = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
         switch (o) {
