@@ -345,10 +345,13 @@ START_TEST(a_file_that_is_none_is_refused)
 {
     struct errors errors = { 0 };
     struct config *config = NULL;
-    ck_assert_int_eq(config_load(&config, MW_SOURCE_DIR "/nowhere.yaml", NULL, take, &errors),
-                     MW_ERR_NOT_FOUND);
-    ck_assert_int_eq(config_load(&config, MW_SOURCE_DIR, NULL, take, &errors), MW_ERR_IO);
-    ck_assert_int_eq(config_load(&config, "/dev/zero", NULL, take, &errors), MW_ERR_IO);
+    ck_assert_int_eq(
+        config_load(&config, MW_SOURCE_DIR "/nowhere.yaml", NULL, CONFIG_HERE, take, &errors),
+        MW_ERR_NOT_FOUND);
+    ck_assert_int_eq(config_load(&config, MW_SOURCE_DIR, NULL, CONFIG_HERE, take, &errors),
+                     MW_ERR_IO);
+    ck_assert_int_eq(config_load(&config, "/dev/zero", NULL, CONFIG_HERE, take, &errors),
+                     MW_ERR_IO);
     ck_assert_uint_eq(errors.n, 3);
 }
 END_TEST
