@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -15,47 +16,50 @@
 
 struct output {
     bool json;
-    size_t n_errors;
+    FILE *warnings; /* with json: they follow the errors */
+    size_t n_errors, n_warnings;
 };
 
-static void print_json_text(const char *text)
+static void print_json_text(FILE *to, const char *text)
 {
-    putchar('"');
+    putc('"', to);
     for (const char *p = text; *p; p++) {
         unsigned char c = (unsigned char)*p;
         if (c == '"' || c == '\\')
-            printf("\\%c", c);
+            fprintf(to, "\\%c", c);
         else if (c < 0x20 || c == 0x7f)
-            printf("\\u%04x", c);
+            fprintf(to, "\\u%04x", c);
         else
-            putchar(c);
+            putc(c, to);
     }
-    putchar('"');
+    putc('"', to);
 }
 
-static void print_error_json(const struct output *output, const struct config_error *error)
+static void print_error_json(FILE *to, bool first, const struct config_error *error)
 {
-    fputs(output->n_errors ? ",\n    {\"file\": " : "\n    {\"file\": ", stdout);
-    print_json_text(error->file);
-    printf(", \"line\": %d, \"column\": %d, \"path\": ", error->line, error->column);
-    print_json_text(error->path);
-    fputs(", \"message\": ", stdout);
-    print_json_text(error->message);
-    putchar('}');
+    fputs(first ? "\n    {\"file\": " : ",\n    {\"file\": ", to);
+    print_json_text(to, error->file);
+    fprintf(to, ", \"line\": %d, \"column\": %d, \"path\": ", error->line, error->column);
+    print_json_text(to, error->path);
+    fputs(", \"message\": ", to);
+    print_json_text(to, error->message);
+    putc('}', to);
 }
 
 static void print_error(void *ctx, const struct config_error *error)
 {
     struct output *output = ctx;
+    size_t *n = error->warning ? &output->n_warnings : &output->n_errors;
     if (output->json) {
-        print_error_json(output, error);
+        print_error_json(error->warning ? output->warnings : stdout, *n == 0, error);
     } else {
         fprintf(stderr, "%s:", error->file);
         if (error->line > 0)
             fprintf(stderr, "%d:%d:", error->line, error->column);
-        fprintf(stderr, " %s%s%s\n", error->path, error->path[0] ? ": " : "", error->message);
+        fprintf(stderr, " %s%s%s%s\n", error->path, error->path[0] ? ": " : "",
+                error->warning ? "warning: " : "", error->message);
     }
-    output->n_errors++;
+    ++*n;
 }
 
 static size_t count_polled(const struct config *config)
@@ -88,7 +92,7 @@ static void print_summary(const char *file, const struct config *config)
 
 static void print_summary_json(const struct config *config)
 {
-    printf("],\n  \"buses\": %zu,\n  \"devices\": %zu,\n  \"points\": %zu,\n  \"polled\": %zu,\n"
+    printf(",\n  \"buses\": %zu,\n  \"devices\": %zu,\n  \"points\": %zu,\n  \"polled\": %zu,\n"
            "  \"machines\": %zu,\n  \"load\": {",
            config->n_buses, config->n_devices, config->n_points, count_polled(config),
            config->n_machines);
@@ -97,11 +101,11 @@ static void print_summary_json(const struct config *config)
         if (config->buses[i].kind != BUS_RTU)
             continue;
         printf("%s", separator);
-        print_json_text(config->buses[i].name);
+        print_json_text(stdout, config->buses[i].name);
         printf(": %.4f", config_bus_load(config, i));
         separator = ", ";
     }
-    puts("}\n}");
+    putchar('}');
 }
 
 static int status_of(int result)
@@ -114,37 +118,51 @@ static int status_of(int result)
     }
 }
 
-static int check(const char *file, const char *profiles, bool json)
+static int check_plainly(const char *file, const char *profiles, enum config_here here)
 {
-    struct output output = { .json = json };
+    struct output output = { 0 };
     struct config *config = NULL;
-    if (json) {
-        fputs("{\n  \"file\": ", stdout);
-        print_json_text(file);
-        fputs(",\n  \"errors\": [", stdout);
-    }
-    int result = config_load(&config, file, profiles, print_error, &output);
-    if (result == MW_OK) {
-        if (json)
-            print_summary_json(config);
-        else
-            print_summary(file, config);
-    } else if (json) {
-        puts("\n  ]\n}");
-    } else {
+    int result = config_load(&config, file, profiles, here, print_error, &output);
+    if (result == MW_OK)
+        print_summary(file, config);
+    else
         fprintf(stderr, "%s: %zu error%s\n", file, output.n_errors,
                 output.n_errors == 1 ? "" : "s");
-    }
     config_free(config);
-    return fflush(stdout) == 0 ? status_of(result) : EX_IOERR;
+    return status_of(result);
+}
+
+static int check_json(const char *file, const char *profiles, enum config_here here)
+{
+    char *warnings = NULL;
+    size_t n_bytes = 0;
+    struct output output = { .json = true, .warnings = open_memstream(&warnings, &n_bytes) };
+    struct config *config = NULL;
+    if (!output.warnings)
+        return EX_OSERR;
+    fputs("{\n  \"file\": ", stdout);
+    print_json_text(stdout, file);
+    fputs(",\n  \"errors\": [", stdout);
+    int result = config_load(&config, file, profiles, here, print_error, &output);
+    bool whole = fclose(output.warnings) == 0;
+    printf("%s],\n  \"warnings\": [%s%s]", output.n_errors ? "\n  " : "", whole ? warnings : "",
+           output.n_warnings ? "\n  " : "");
+    if (result == MW_OK)
+        print_summary_json(config);
+    puts("\n}");
+    config_free(config);
+    free(warnings);
+    return whole ? status_of(result) : EX_OSERR;
 }
 
 static void usage(FILE *to)
 {
-    fputs("usage: millwright check FILE [--json] [--profiles DIR]\n\n"
+    fputs("usage: millwright check FILE [--here] [--json] [--profiles DIR]\n\n"
           "Reports every error of a configuration as file:line:column: path: message.\n"
-          "Nothing is touched but the files it reads.\n\n"
-          "  --json          errors and summary as one JSON object on standard output\n"
+          "Password, certificate and model files that are missing or wrong on this computer are\n"
+          "warnings. Nothing is touched but the files it reads.\n\n"
+          "  --here          this is the computer: they are errors, as millwrightd has it\n"
+          "  --json          errors, warnings and summary as one JSON object on standard output\n"
           "  --profiles DIR  instead of " MW_PROFILE_DIR "\n\n"
           "Exit status: 0 right, 78 wrong, 66 no such file, 74 it cannot be read.\n",
           to);
@@ -153,12 +171,14 @@ static void usage(FILE *to)
 int verb_check(int argc, char **argv)
 {
     static const struct option OPTIONS[] = {
+        { "here", no_argument, NULL, 'H' },
         { "json", no_argument, NULL, 'j' },
         { "profiles", required_argument, NULL, 'p' },
         { "help", no_argument, NULL, 'h' },
         { 0 },
     };
     const char *profiles = MW_PROFILE_DIR;
+    enum config_here here = CONFIG_HERE_WARNS;
     bool json = false;
     int option;
     while ((option = getopt_long(argc, argv, "h", OPTIONS, NULL)) != -1) {
@@ -166,7 +186,9 @@ int verb_check(int argc, char **argv)
             usage(stdout);
             return EX_OK;
         }
-        if (option == 'j')
+        if (option == 'H')
+            here = CONFIG_HERE;
+        else if (option == 'j')
             json = true;
         else if (option == 'p')
             profiles = optarg;
@@ -177,5 +199,7 @@ int verb_check(int argc, char **argv)
         usage(stderr);
         return EX_USAGE;
     }
-    return check(argv[optind], profiles, json);
+    int status = json ? check_json(argv[optind], profiles, here)
+                      : check_plainly(argv[optind], profiles, here);
+    return fflush(stdout) == 0 ? status : EX_IOERR;
 }

@@ -53,6 +53,7 @@ struct build {
     struct watch *types;
     size_t n_types;
     struct watch *plans; /* [n_machines] */
+    enum config_here here;
     bool no_memory;
 };
 
@@ -63,6 +64,8 @@ void build_devices(struct build *b);
 void build_machines(struct build *b);
 /* What must hold between the modules; check.c. */
 void build_check(struct build *b);
+/* What a right configuration names must be there; here.c. */
+void build_here(struct build *b);
 void build_finish(struct build *b);
 
 /* The points of one mapping: the given settings of raw over *point. style: enum address_style. */

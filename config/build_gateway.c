@@ -96,6 +96,8 @@ static void build_store(struct build *b, const struct node *node)
     struct mw_complaints to = report_complaints(&settling);
     struct mw_complaints renamed = { add_store_complaint, &to };
     (void)store_settle(s, &renamed);
+    if (s->path[0] != '/')
+        report_node(b->report, node, "path", "must be an absolute path");
 }
 
 void build_gateway(struct build *b)

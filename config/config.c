@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct bytes {
+    const uint8_t *bytes;
+    size_t n;
+};
+
 static void build_all(struct build *b)
 {
     build_gateway(b);
@@ -18,6 +23,8 @@ static void build_all(struct build *b)
         build_machines(b);
     if (!b->no_memory)
         build_check(b);
+    if (!b->no_memory && b->here != CONFIG_ANYWHERE && b->report->n == 0)
+        build_here(b);
 }
 
 static int load(struct build *b, const char *name, const uint8_t *bytes, size_t n_bytes)
@@ -49,21 +56,29 @@ static int conclude(struct report *report, const char *name, int result, config_
     return result;
 }
 
+/* build says where from; it is finished. */
+static int load_into(struct config **ret_config, struct build *build, const char *name,
+                     const struct bytes *bytes, config_error_fn *tell, void *ctx)
+{
+    struct report errors = { 0 };
+    build->report = &errors;
+    build->config = calloc(1, sizeof *build->config);
+    int result = build->config ? load(build, name, bytes->bytes, bytes->n) : (int)MW_ERR_NO_MEMORY;
+    result = conclude(&errors, name, result, tell, ctx);
+    build_finish(build);
+    if (result == MW_OK)
+        *ret_config = build->config;
+    else
+        config_free(build->config);
+    return result;
+}
+
 int config_load_bytes(struct config **ret_config, const char *name, const uint8_t *bytes,
                       size_t n_bytes, const char *base_dir, const char *profile_dir,
                       config_error_fn *report, void *ctx)
 {
-    struct report errors = { 0 };
-    struct build build = { .report = &errors, .base_dir = base_dir, .profile_dir = profile_dir };
-    build.config = calloc(1, sizeof *build.config);
-    int result = build.config ? load(&build, name, bytes, n_bytes) : (int)MW_ERR_NO_MEMORY;
-    result = conclude(&errors, name, result, report, ctx);
-    build_finish(&build);
-    if (result == MW_OK)
-        *ret_config = build.config;
-    else
-        config_free(build.config);
-    return result;
+    struct build build = { .base_dir = base_dir, .profile_dir = profile_dir };
+    return load_into(ret_config, &build, name, &(struct bytes){ bytes, n_bytes }, report, ctx);
 }
 
 /* The folder that the file lies in. */
@@ -93,7 +108,7 @@ static const char *words_of(int result)
 }
 
 int config_load(struct config **ret_config, const char *path, const char *profile_dir,
-                config_error_fn *report, void *ctx)
+                enum config_here here, config_error_fn *report, void *ctx)
 {
     uint8_t *bytes = NULL;
     size_t n_bytes = 0;
@@ -102,12 +117,13 @@ int config_load(struct config **ret_config, const char *path, const char *profil
     if (result == MW_OK && !folder)
         result = MW_ERR_NO_MEMORY;
     if (result < 0) {
-        struct config_error error = { path, 0, 0, "", words_of(result) };
+        struct config_error error = { .file = path, .path = "", .message = words_of(result) };
         if (report)
             report(ctx, &error);
     } else {
+        struct build build = { .base_dir = folder, .profile_dir = profile_dir, .here = here };
         result =
-            config_load_bytes(ret_config, path, bytes, n_bytes, folder, profile_dir, report, ctx);
+            load_into(ret_config, &build, path, &(struct bytes){ bytes, n_bytes }, report, ctx);
     }
     free(folder);
     free(bytes);

@@ -10,6 +10,7 @@
 #include "storage/db.h"
 #include "uplink/broker.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,15 +53,25 @@ struct config_error {
     int line, column; /* 1-based; 0 where the file could not be read at all */
     const char *path; /* devices[2].unit */
     const char *message;
+    bool warning; /* of this computer, not of the file; the configuration loads all the same */
 };
 typedef void config_error_fn(void *ctx, const struct config_error *error);
+
+/* Whether the files that a right configuration names are looked at too: that password_file,
+ * ca_file, cert_file and key_file can be read, by their owner only where that is asked, and that
+ * each model.file is one that the engine runs and is of the machine's channels. */
+enum config_here {
+    CONFIG_ANYWHERE = 0, /* no: it is for another computer */
+    CONFIG_HERE_WARNS,   /* what is wrong with them is a warning */
+    CONFIG_HERE,         /* and here an error */
+};
 
 /* Reads, checks and settles. All errors of the file are reported in one run; profiles are looked
  * for beside the file (profiles/) and then in profile_dir. MW_OK and *ret_config to be given to
  * config_free; or MW_ERR_INVALID, MW_ERR_TOO_BIG, MW_ERR_NOT_FOUND, MW_ERR_IO after at least one
  * error was reported. Nothing is written and no device or broker is touched. */
 int config_load(struct config **ret_config, const char *path, const char *profile_dir,
-                config_error_fn *report, void *ctx);
+                enum config_here here, config_error_fn *report, void *ctx);
 /* The same from memory. name stands for the file in errors; base_dir is where profiles/ is looked
  * for. Without base_dir and profile_dir (NULL) no file is opened. MW_ERR_NO_MEMORY also. */
 int config_load_bytes(struct config **ret_config, const char *name, const uint8_t *bytes,

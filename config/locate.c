@@ -297,12 +297,21 @@ static int check_root(const struct document *document, struct report *report)
     return MW_OK;
 }
 
+/* The mark that some editors put before UTF-8; libyaml, told the encoding, would count it. */
+static size_t mark_length(const uint8_t *bytes, size_t n_bytes)
+{
+    return n_bytes >= 3 && bytes[0] == 0xef && bytes[1] == 0xbb && bytes[2] == 0xbf ? 3 : 0;
+}
+
 int document_read(struct document *ret_document, const char *file, const uint8_t *bytes,
                   size_t n_bytes, struct report *report)
 {
     yaml_parser_t parser;
     struct document *document = ret_document;
     *document = (struct document){ .file = file };
+    size_t n_mark = mark_length(bytes, n_bytes);
+    bytes += n_mark;
+    n_bytes -= n_mark;
     int result = check_bytes(document, bytes, n_bytes, report);
     if (result == MW_OK)
         result = allocate(document, n_bytes);

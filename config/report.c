@@ -14,6 +14,7 @@ struct report_entry {
     const char *file; /* borrowed from the document, or the caller's own file name */
     int line, column;
     size_t order;
+    bool warning;
     char path[PLACE_MAX_PATH];
     char message[MAX_MESSAGE];
 };
@@ -48,6 +49,7 @@ static void keep(struct report *report, struct report_entry *entry)
         report->cap = cap;
     }
     entry->order = report->n;
+    entry->warning = report->warning;
     report->entries[report->n++] = *entry;
 }
 
@@ -162,12 +164,15 @@ size_t report_flush(struct report *report, const char *first_file, config_error_
 {
     if (report->n)
         qsort(report->entries, report->n, sizeof report->entries[0], by_file);
+    size_t n_errors = 0;
     for (int first = 1; first >= 0; first--) {
         for (size_t i = 0; i < report->n; i++) {
             const struct report_entry *e = &report->entries[i];
             if ((strcmp(e->file, first_file) == 0) != (first == 1))
                 continue;
-            struct config_error error = { e->file, e->line, e->column, e->path, e->message };
+            struct config_error error = { e->file, e->line,    e->column,
+                                          e->path, e->message, e->warning };
+            n_errors += !e->warning;
             if (tell)
                 tell(ctx, &error);
         }
@@ -175,10 +180,10 @@ size_t report_flush(struct report *report, const char *first_file, config_error_
     if (report->n_more && tell) {
         char text[80];
         snprintf(text, sizeof text, "%zu more errors are not shown", report->n_more);
-        struct config_error error = { first_file, 0, 0, "", text };
+        struct config_error error = { .file = first_file, .path = "", .message = text };
         tell(ctx, &error);
     }
-    return report->n + report->n_more;
+    return n_errors + report->n_more;
 }
 
 void report_finish(struct report *report)

@@ -18,6 +18,7 @@ struct report {
     struct report_entry *entries;
     size_t n, cap, n_more;
     bool no_memory;
+    bool warning; /* what is said from now on is a warning */
 };
 
 /* At a place given in numbers. path may be empty. The same words at the same path are kept once. */
@@ -42,7 +43,7 @@ struct report_settling {
 };
 struct mw_complaints report_complaints(struct report_settling *settling);
 
-/* Hands everything over in the order of files, lines and columns; returns how many. */
+/* Hands everything over in the order of files, lines and columns; returns how many were errors. */
 size_t report_flush(struct report *report, const char *first_file, config_error_fn *tell,
                     void *ctx);
 void report_finish(struct report *report);

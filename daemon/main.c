@@ -9,28 +9,32 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-#define DEFAULT_CONFIG "/etc/millwright/millwright.yaml"
-
 static void usage(FILE *to)
 {
     fputs("usage: millwrightd [--config FILE] [--profiles DIR]\n"
           "       millwrightd --check FILE [--profiles DIR]\n"
           "\n"
-          "  --config FILE   the configuration (default " DEFAULT_CONFIG ")\n"
-          "  --check FILE    report every error in FILE and exit; nothing is touched\n"
+          "  --config FILE   the configuration (default " MW_CONFIG_FILE ")\n"
+          "  --check FILE    report every error in FILE and exit: also password, certificate and\n"
+          "                  model files that are not there or not right; nothing is touched\n"
           "  --profiles DIR  where device profiles lie (default " MW_PROFILE_DIR ")\n"
           "  --version       name the release\n"
           "\n"
-          "Exit status: 0 stopped as asked, 64 usage, 66 no such file, 74 store or socket,\n"
-          "75 another millwrightd runs, 78 the configuration is wrong.\n",
+          "Exit status: 0 stopped as asked, 64 usage, 66 no such file, 71 out of memory,\n"
+          "74 the configuration cannot be read, or store or socket failed, 75 another millwrightd "
+          "runs,\n"
+          "78 the configuration is wrong.\n",
           to);
 }
 
 static void print_error(void *ctx, const struct config_error *error)
 {
     (void)ctx;
-    fprintf(stderr, "%s:%d:%d: %s: %s\n", error->file, error->line, error->column, error->path,
-            error->message);
+    fprintf(stderr, "%s:", error->file);
+    if (error->line > 0)
+        fprintf(stderr, "%d:%d:", error->line, error->column);
+    fprintf(stderr, " %s%s%s%s\n", error->path, error->path[0] ? ": " : "",
+            error->warning ? "warning: " : "", error->message);
 }
 
 static int exit_status(int result)
@@ -41,6 +45,17 @@ static int exit_status(int result)
     case MW_ERR_STATE: return EX_TEMPFAIL;
     case MW_ERR_NO_MEMORY: return EX_OSERR;
     default: return EX_IOERR;
+    }
+}
+
+/* Of a configuration that did not load, as millwright check has it. */
+static int load_status(int result)
+{
+    switch (result) {
+    case MW_ERR_NOT_FOUND: return EX_NOINPUT;
+    case MW_ERR_IO: return EX_IOERR;
+    case MW_ERR_NO_MEMORY: return EX_OSERR;
+    default: return EX_CONFIG;
     }
 }
 
@@ -63,7 +78,7 @@ int main(int argc, char **argv)
         { "profiles", required_argument, NULL, 'p' }, { "version", no_argument, NULL, 'v' },
         { "help", no_argument, NULL, 'h' },           { 0 }
     };
-    const char *file = DEFAULT_CONFIG, *profiles = MW_PROFILE_DIR;
+    const char *file = MW_CONFIG_FILE, *profiles = MW_PROFILE_DIR;
     bool check_only = false;
     for (int o; (o = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
         switch (o) {
@@ -83,9 +98,9 @@ int main(int argc, char **argv)
         return EX_USAGE;
     }
     struct config *config = NULL;
-    int result = config_load(&config, file, profiles, print_error, NULL);
+    int result = config_load(&config, file, profiles, CONFIG_HERE, print_error, NULL);
     if (result < 0)
-        return result == MW_ERR_NOT_FOUND ? EX_NOINPUT : EX_CONFIG;
+        return load_status(result);
     int status = check_only ? EX_OK : run(file, config);
     config_free(config);
     return status;

@@ -56,7 +56,8 @@ def notifications(folder, programs):
 def unit_text(name):
     with open(os.path.join(UNITS, name)) as f:
         return f.read().replace("@MW_SBINDIR@/millwrightd", "/bin/true").replace(
-            "@MW_BINDIR@/millwright", "/bin/true")
+            "@MW_BINDIR@/millwright", "/bin/true").replace(
+                "@MW_CONFDIR@", "/etc/millwright")
 
 
 def units(folder):

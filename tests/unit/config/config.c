@@ -332,14 +332,26 @@ START_TEST(too_many_bytes_are_refused_before_they_are_parsed)
 }
 END_TEST
 
+START_TEST(a_byte_order_mark_is_skipped)
+{
+    config_free(load("\xef\xbb\xbfversion: 1\ngateway: {name: hall}\n"));
+    refuse("\xef\xbb\xbf", "t:1:1: : the file is empty", 1);
+    refuse("\xef\xbb\xbfversion: 2\n",
+           "t:1:10: version: '2' is not a version this program knows; it is 1", 1);
+}
+END_TEST
+
 START_TEST(a_file_that_is_none_is_refused)
 {
     struct errors errors = { 0 };
     struct config *config = NULL;
-    ck_assert_int_eq(config_load(&config, MW_SOURCE_DIR "/nowhere.yaml", NULL, take, &errors),
-                     MW_ERR_NOT_FOUND);
-    ck_assert_int_eq(config_load(&config, MW_SOURCE_DIR, NULL, take, &errors), MW_ERR_IO);
-    ck_assert_int_eq(config_load(&config, "/dev/zero", NULL, take, &errors), MW_ERR_IO);
+    ck_assert_int_eq(
+        config_load(&config, MW_SOURCE_DIR "/nowhere.yaml", NULL, CONFIG_HERE, take, &errors),
+        MW_ERR_NOT_FOUND);
+    ck_assert_int_eq(config_load(&config, MW_SOURCE_DIR, NULL, CONFIG_HERE, take, &errors),
+                     MW_ERR_IO);
+    ck_assert_int_eq(config_load(&config, "/dev/zero", NULL, CONFIG_HERE, take, &errors),
+                     MW_ERR_IO);
     ck_assert_uint_eq(errors.n, 3);
 }
 END_TEST
@@ -352,4 +364,5 @@ MW_SUITE("config/config", what_is_not_given_has_its_default, timing_cascades_fro
          addresses_are_the_wires_unless_they_are_said_to_be_modicons,
          the_load_of_a_line_is_its_frames_gaps_and_answers,
          errors_come_in_the_order_of_lines_and_all_in_one_run, without_folders_no_profile_is_found,
-         too_many_bytes_are_refused_before_they_are_parsed, a_file_that_is_none_is_refused)
+         a_byte_order_mark_is_skipped, too_many_bytes_are_refused_before_they_are_parsed,
+         a_file_that_is_none_is_refused)
