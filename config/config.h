@@ -63,7 +63,8 @@ typedef void config_error_fn(void *ctx, const struct config_error *error);
 enum config_here {
     CONFIG_ANYWHERE = 0, /* no: it is for another computer */
     CONFIG_HERE_WARNS,   /* what is wrong with them is a warning */
-    CONFIG_HERE,         /* and here an error */
+    CONFIG_HERE_STARTS,  /* an error, but for a model: limits and trend watch without it */
+    CONFIG_HERE,         /* always an error */
 };
 
 /* Reads, checks and settles. All errors of the file are reported in one run; profiles are looked

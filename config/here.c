@@ -124,6 +124,7 @@ void build_here(struct build *b)
 {
     b->report->warning = b->here == CONFIG_HERE_WARNS;
     check_mqtt(b);
+    b->report->warning = b->here != CONFIG_HERE;
     for (size_t i = 0; i < b->config->n_machines && !b->no_memory; i++)
         if (b->config->machines[i].model_file[0])
             check_model(b, i);

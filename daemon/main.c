@@ -98,7 +98,8 @@ int main(int argc, char **argv)
         return EX_USAGE;
     }
     struct config *config = NULL;
-    int result = config_load(&config, file, profiles, CONFIG_HERE, print_error, NULL);
+    int result = config_load(&config, file, profiles, check_only ? CONFIG_HERE : CONFIG_HERE_STARTS,
+                             print_error, NULL);
     if (result < 0)
         return load_status(result);
     int status = check_only ? EX_OK : run(file, config);
