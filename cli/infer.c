@@ -4,8 +4,11 @@
 #include "cli/file.h"
 #include "cli/verbs.h"
 #include "inference/model.h"
+#include "training/infile.h"
+#include "training/outfile.h"
 
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -89,13 +92,17 @@ static int prepare(const struct arguments *a, const uint8_t *bytes, size_t n_byt
     return EX_OK;
 }
 
-static int run_rows(const struct arguments *a, const struct mw_model *model, FILE *in, FILE *out)
+/* Interrupted, it stops between two rows; the signal then acts when the file has been abandoned. */
+static int run_rows(const struct arguments *a, const struct mw_model *model, FILE *in,
+                    const struct outfile *out)
 {
     int8_t x[MW_MODEL_MAX_WIDTH], y[MW_MODEL_MAX_WIDTH];
     size_t n_rows = 0, got;
     while ((got = fread(x, 1, model->n_in, in)) == model->n_in) {
+        if (outfile_interrupted(out))
+            return EX_TEMPFAIL;
         mw_model_run(model, x, y);
-        if (fwrite(y, 1, model->n_out, out) != model->n_out) {
+        if (fwrite(y, 1, model->n_out, out->stream) != model->n_out) {
             perror(a->output);
             return EX_IOERR;
         }
@@ -113,22 +120,34 @@ static int run_rows(const struct arguments *a, const struct mw_model *model, FIL
     return EX_OK;
 }
 
+static int complain(int status, const char *path, const char *why)
+{
+    fprintf(stderr, "%s: %s\n", path, why);
+    return status;
+}
+
+static int write_rows(const struct arguments *a, const struct mw_model *model, FILE *in)
+{
+    struct outfile out;
+    int result = outfile_begin(&out, a->output);
+    if (result < 0)
+        return complain(EX_CANTCREAT, a->output, outfile_text(result));
+    int status = run_rows(a, model, in, &out);
+    if (status != EX_OK) {
+        outfile_abandon(&out);
+        return status;
+    }
+    result = outfile_commit(&out);
+    return result < 0 ? complain(EX_IOERR, a->output, outfile_text(result)) : EX_OK;
+}
+
 static int infer(const struct arguments *a, const struct mw_model *model)
 {
-    struct file_new out;
-    FILE *in = fopen(a->input, "rb");
-    if (!in) {
-        perror(a->input);
-        return EX_NOINPUT;
-    }
-    int status = file_begin(&out, a->output);
-    if (status == EX_OK) {
-        status = run_rows(a, model, in, out.stream);
-        if (status == EX_OK)
-            status = file_commit(&out, a->output);
-        else
-            file_abandon(&out);
-    }
+    FILE *in;
+    int result = infile_open(&in, a->input, true);
+    if (result < 0)
+        return complain(EX_NOINPUT, a->input, infile_text(result));
+    int status = write_rows(a, model, in);
     fclose(in);
     return status;
 }

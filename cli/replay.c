@@ -2,6 +2,7 @@
 /* millwright replay: judges a recorded table row by row, with the code that judges live. */
 #include "base/alert.h"
 #include "base/result.h"
+#include "cli/file.h"
 #include "cli/verbs.h"
 #include "inference/score.h"
 #include "training/csv.h"
@@ -60,6 +61,21 @@ static int usage(const char *what, const char *value)
     return EX_USAGE;
 }
 
+/* An option that does not exist or has no value, or whose value is not possible. */
+static int refuse(const char *option, const char *value)
+{
+    const char *rule = strcmp(option, "--from") == 0       ? "is not in 0 to 1000000"
+                       : strcmp(option, "--reanchor") == 0 ? "is neither auto nor never"
+                       : strcmp(option, "--ignore") == 0
+                           ? "is not a list of at most 64 names with commas between them"
+                           : "is empty";
+    if (!value)
+        return usage("no such option, or no value after it:", option);
+    fprintf(stderr, "millwright replay: %s %s %s\n'millwright replay --help' says more.\n", option,
+            value, rule);
+    return EX_USAGE;
+}
+
 static bool take(struct arguments *a, const char *option, char *value, bool *ret_known)
 {
     *ret_known = true;
@@ -93,8 +109,7 @@ static int parse(int argc, char **argv, struct arguments *a)
         else if (i + 1 < argc && take(a, argv[i], argv[i + 1], &known))
             i++;
         else
-            return usage(known ? "not possible:" : "no such option, or no value after it:",
-                         argv[i]);
+            return refuse(argv[i], known ? argv[i + 1] : NULL);
     }
     if (!a->help && (!a->model || !a->csv || !a->out))
         return usage("--model, --csv and --out are needed", NULL);
@@ -107,27 +122,11 @@ static int fail(int status, const char *path, const char *why)
     return status;
 }
 
-static int read_model(const char *path, struct loaded *m)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return fail(EX_NOINPUT, path, strerror(errno));
-    m->bytes = malloc(MW_MODEL_MAX_BYTES + 1);
-    if (!m->bytes) {
-        fclose(file);
-        return fail(EX_OSERR, path, strerror(ENOMEM));
-    }
-    m->n_bytes = fread(m->bytes, 1, MW_MODEL_MAX_BYTES + 1, file);
-    int failed = ferror(file);
-    fclose(file);
-    return failed ? fail(EX_IOERR, path, "cannot be read") : EX_OK;
-}
-
 static int load(const char *path, struct loaded *m)
 {
     struct mw_model_fault why;
     size_t memory_bytes = 0;
-    int status = read_model(path, m);
+    int status = file_load(path, MW_MODEL_MAX_BYTES, &m->bytes, &m->n_bytes);
     if (status != EX_OK)
         return status;
     if (mw_model_measure(m->bytes, m->n_bytes, &memory_bytes, &why) < 0)
@@ -172,8 +171,11 @@ static int match(const struct arguments *a, const struct mw_card *card, const st
                  struct csv_frames *frames)
 {
     for (uint32_t i = 0; i < a->n_ignored; i++)
-        if (csv_column(table, a->ignored[i]) < 0)
-            return usage("--ignore names no column:", a->ignored[i]);
+        if (csv_column(table, a->ignored[i]) < 0) {
+            fprintf(stderr, "millwright replay: %s: there is no column '%.64s' to ignore\n", a->csv,
+                    a->ignored[i]);
+            return EX_DATAERR;
+        }
     for (uint32_t c = 0; c < card->n_channels; c++) {
         int column = csv_column(table, card->channels[c].name);
         if (column < 0 || is_ignored(a, card->channels[c].name)) {
@@ -248,7 +250,7 @@ static int replay(const struct arguments *a, const struct loaded *m, const struc
 {
     struct csv_frames frames = { .row = 0 };
     struct text verdicts = { 0 };
-    int status = match(a, &m->card, table, &frames);
+    int result, status = match(a, &m->card, table, &frames);
     if (status != EX_OK)
         return status;
     struct mw_score *score = malloc(sizeof *score);
@@ -258,8 +260,8 @@ static int replay(const struct arguments *a, const struct loaded *m, const struc
         status = fail(EX_DATAERR, a->model, "network and detector card do not fit");
     else if (!judge(a, score, &frames, &verdicts))
         status = fail(EX_OSERR, a->csv, strerror(ENOMEM));
-    else if (outfile_write(a->out, verdicts.at, verdicts.n) < 0)
-        status = fail(EX_CANTCREAT, a->out, strerror(errno));
+    else if ((result = outfile_write(a->out, verdicts.at, verdicts.n)) < 0)
+        status = fail(EX_IOERR, a->out, outfile_text(result));
     free(score);
     free(verdicts.at);
     return status;
@@ -270,9 +272,12 @@ static int run(const struct arguments *a)
     struct loaded model = { 0 };
     struct csv table;
     struct csv_fault why;
+    int result = outfile_check(a->out);
+    if (result < 0)
+        return fail(EX_CANTCREAT, a->out, outfile_text(result));
     int status = load(a->model, &model);
     if (status == EX_OK) {
-        int result = csv_load(&table, a->csv, &why);
+        result = csv_load(&table, a->csv, &why);
         if (result < 0) {
             fprintf(stderr, "millwright replay: %s:%s\n", a->csv, why.text);
             status = result == MW_ERR_NOT_FOUND ? EX_NOINPUT

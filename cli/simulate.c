@@ -10,6 +10,7 @@
 #include "simulator/service.h"
 #include "simulator/story.h"
 #include "simulator/world.h"
+#include "training/outfile.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -238,22 +239,25 @@ static void write_lines(const struct service *service, FILE *to)
     fflush(to);
 }
 
+static int cannot_create(const char *path, const char *why)
+{
+    fprintf(stderr, "millwright simulate: %s: %s\n", path, why);
+    return EX_CANTCREAT;
+}
+
 /* Appears whole or not at all: whoever waits for it may read it at once. */
 static int write_ready(const struct run *run)
 {
     const char *path = run->options->ready_file;
-    char part[4096];
+    struct outfile file;
     if (!path)
         return EX_OK;
-    snprintf(part, sizeof part, "%s.part", path);
-    FILE *file = fopen(part, "w");
-    if (file) {
-        write_lines(run->service, file);
-        if (fclose(file) == 0 && rename(part, path) == 0)
-            return EX_OK;
+    int result = outfile_begin(&file, path);
+    if (result == MW_OK) {
+        write_lines(run->service, file.stream);
+        result = outfile_commit(&file);
     }
-    fprintf(stderr, "millwright simulate: %s: %s\n", path, strerror(errno));
-    return EX_CANTCREAT;
+    return result < 0 ? cannot_create(path, outfile_text(result)) : EX_OK;
 }
 
 static int open_file(struct run *run, const char *path)
@@ -261,10 +265,7 @@ static int open_file(struct run *run, const char *path)
     if (!path)
         return EX_OK;
     run->file = fopen(path, "w");
-    if (run->file)
-        return EX_OK;
-    fprintf(stderr, "millwright simulate: %s: %s\n", path, strerror(errno));
-    return EX_CANTCREAT;
+    return run->file ? EX_OK : cannot_create(path, strerror(errno));
 }
 
 static void tell_story(struct run *run)
@@ -441,6 +442,9 @@ int verb_simulate(int argc, char **argv)
     int status = parse(argc, argv, &options);
     if (status >= 0)
         return status;
+    int result = options.ready_file ? outfile_check(options.ready_file) : MW_OK;
+    if (result < 0)
+        return cannot_create(options.ready_file, outfile_text(result));
     if (service_create(&run.service) != MW_OK)
         return EX_OSERR;
     status = options.csv ? simulate_csv(&run) : simulate_scenario(&run);

@@ -2,8 +2,8 @@
 #include "training/csv.h"
 
 #include "base/result.h"
+#include "training/infile.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -336,11 +336,11 @@ int csv_load(struct csv *ret_csv, const char *path, struct csv_fault *ret_why)
 {
     char *text = NULL;
     size_t n = 0;
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return fault(ret_why, errno == ENOENT ? MW_ERR_NOT_FOUND : MW_ERR_IO, " %s",
-                     strerror(errno));
-    int result = slurp(file, &text, &n);
+    FILE *file;
+    int result = infile_open(&file, path, true);
+    if (result < 0)
+        return fault(ret_why, MW_ERR_NOT_FOUND, " %s", infile_text(result));
+    result = slurp(file, &text, &n);
     fclose(file);
     if (result < 0)
         return fault(ret_why, result, " cannot be read: %s", mw_result_text(result));

@@ -43,7 +43,8 @@ struct csv {
 /* MW_ERR_FORMAT, MW_ERR_TOO_BIG or MW_ERR_NO_MEMORY with words; *ret_csv is untouched then. */
 int csv_parse(struct csv *ret_csv, const char *text, size_t n_bytes, struct csv_fault *ret_why);
 
-/* csv_parse of a file; also MW_ERR_NOT_FOUND and MW_ERR_IO. */
+/* csv_parse of a file; also MW_ERR_NOT_FOUND for what cannot be opened or is no regular file, and
+ * MW_ERR_IO. */
 int csv_load(struct csv *ret_csv, const char *path, struct csv_fault *ret_why);
 
 void csv_destroy(struct csv *csv);

@@ -1,50 +1,153 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _XOPEN_SOURCE 700 /* realpath */
 #include "training/outfile.h"
 
 #include "base/result.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int write_all(int fd, const char *bytes, size_t n)
+static const int ENDING[] = { SIGHUP, SIGINT, SIGTERM };
+#define N_ENDING (sizeof ENDING / sizeof ENDING[0])
+
+/* The path that a rename may replace: the file's own, or where its link leads. */
+static int resolve(const char *path, char ret_target[OUTFILE_PATH_MAX + 1])
 {
-    while (n > 0) {
-        ssize_t written = write(fd, bytes, n);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return -1;
-        bytes += written;
-        n -= (size_t)written;
+    struct stat there;
+    char *real = NULL;
+    errno = path[0] ? ENAMETOOLONG : ENOENT;
+    if (path[0] == '\0' || strlen(path) > OUTFILE_PATH_MAX)
+        return path[0] ? MW_ERR_TOO_BIG : MW_ERR_IO;
+    if (lstat(path, &there) == 0) {
+        bool link = S_ISLNK(there.st_mode);
+        if (link && stat(path, &there) != 0)
+            return errno == ENOENT ? MW_ERR_STATE : MW_ERR_IO;
+        if (!S_ISREG(there.st_mode))
+            return MW_ERR_STATE;
+        if (link && !(real = realpath(path, NULL)))
+            return MW_ERR_IO;
+    } else if (errno != ENOENT) {
+        return MW_ERR_IO;
     }
-    return fsync(fd);
+    const char *target = real ? real : path;
+    size_t n = strlen(target);
+    if (n <= OUTFILE_PATH_MAX)
+        memcpy(ret_target, target, n + 1);
+    free(real);
+    errno = ENAMETOOLONG;
+    return n <= OUTFILE_PATH_MAX ? MW_OK : MW_ERR_TOO_BIG;
+}
+
+int outfile_check(const char *path)
+{
+    char folder[OUTFILE_PATH_MAX + 1];
+    int result = resolve(path, folder);
+    if (result < 0)
+        return result;
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        slash[slash == folder ? 1 : 0] = '\0';
+    return access(slash ? folder : ".", W_OK | X_OK) == 0 ? MW_OK : MW_ERR_IO;
+}
+
+/* Signals that are ignored stay so: whoever ignored them wants the work done. */
+static void hold_signals(struct outfile *file)
+{
+    sigemptyset(&file->held);
+    for (size_t i = 0; i < N_ENDING; i++) {
+        struct sigaction action;
+        if (sigaction(ENDING[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+            sigaddset(&file->held, ENDING[i]);
+    }
+    sigprocmask(SIG_BLOCK, &file->held, &file->before);
+}
+
+static int begin(struct outfile *file, const char *path, const char *ending)
+{
+    int result = resolve(path, file->target);
+    if (result < 0)
+        return result;
+    snprintf(file->part, sizeof file->part, "%s%s", file->target, ending);
+    hold_signals(file);
+    int fd = open(file->part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    file->stream = fd < 0 ? NULL : fdopen(fd, "wb");
+    if (file->stream)
+        return MW_OK;
+    int reason = errno;
+    if (fd >= 0) {
+        close(fd);
+        unlink(file->part);
+    }
+    sigprocmask(SIG_SETMASK, &file->before, NULL);
+    errno = reason;
+    return MW_ERR_IO;
+}
+
+int outfile_begin(struct outfile *file, const char *path)
+{
+    char ending[32];
+    snprintf(ending, sizeof ending, ".%ld.part", (long)getpid());
+    return begin(file, path, ending);
+}
+
+bool outfile_interrupted(const struct outfile *file)
+{
+    sigset_t waiting;
+    if (sigpending(&waiting) != 0)
+        return false;
+    for (size_t i = 0; i < N_ENDING; i++)
+        if (sigismember(&file->held, ENDING[i]) == 1 && sigismember(&waiting, ENDING[i]) == 1)
+            return true;
+    return false;
+}
+
+int outfile_commit(struct outfile *file)
+{
+    bool failed = fflush(file->stream) != 0 || fsync(fileno(file->stream)) != 0;
+    int reason = errno;
+    if (fclose(file->stream) != 0 && !failed) {
+        failed = true;
+        reason = errno;
+    }
+    if (!failed && rename(file->part, file->target) != 0) {
+        failed = true;
+        reason = errno;
+    }
+    if (failed)
+        unlink(file->part);
+    sigprocmask(SIG_SETMASK, &file->before, NULL);
+    errno = reason;
+    return failed ? MW_ERR_IO : MW_OK;
+}
+
+void outfile_abandon(struct outfile *file)
+{
+    fclose(file->stream);
+    unlink(file->part);
+    sigprocmask(SIG_SETMASK, &file->before, NULL);
 }
 
 int outfile_write(const char *path, const void *bytes, size_t n_bytes)
 {
-    char part[OUTFILE_PATH_MAX + 8];
-    if (strlen(path) > OUTFILE_PATH_MAX)
-        return MW_ERR_TOO_BIG;
-    snprintf(part, sizeof part, "%s.part", path);
-    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return MW_ERR_IO;
-    int failed = write_all(fd, bytes, n_bytes), reason = errno;
-    if (close(fd) != 0 && !failed) {
-        failed = -1;
-        reason = errno;
-    }
-    if (!failed && rename(part, path) != 0) {
-        failed = -1;
-        reason = errno;
-    }
-    if (!failed)
-        return MW_OK;
-    unlink(part);
+    struct outfile file;
+    int result = begin(&file, path, ".part");
+    if (result < 0)
+        return result;
+    if (fwrite(bytes, 1, n_bytes, file.stream) == n_bytes)
+        return outfile_commit(&file);
+    int reason = errno;
+    outfile_abandon(&file);
     errno = reason;
     return MW_ERR_IO;
+}
+
+const char *outfile_text(int result)
+{
+    if (result == MW_ERR_STATE)
+        return "is there and is neither a regular file nor a link to one";
+    return strerror(errno);
 }
