@@ -7,6 +7,7 @@
 #include "training/outfile.h"
 #include "training/spool.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,13 +40,20 @@ struct arguments {
     const char *csv, *out, *spool;
     const char *context[CSV_MAX_COLUMNS], *ignored[CSV_MAX_COLUMNS];
     struct train_options options;
-    bool has_rows, json, help;
+    bool has_rows, has_seed, json, help;
 };
 
 static int usage(const char *what, const char *value)
 {
     fprintf(stderr, "millwright train: %s%s%s\n'millwright train --help' says more.\n", what,
             value ? " " : "", value ? value : "");
+    return EX_USAGE;
+}
+
+static int impossible(const char *option, const char *value, const char *rule)
+{
+    fprintf(stderr, "millwright train: %s %s %s\n'millwright train --help' says more.\n", option,
+            value, rule);
     return EX_USAGE;
 }
 
@@ -84,7 +92,7 @@ static bool take(struct arguments *a, const char *option, char *value, bool *ret
     if (strcmp(option, "--ignore") == 0)
         return take_list(value, a->ignored, &o->ignored, &o->n_ignored);
     if (strcmp(option, "--seed") == 0)
-        return job_parse_number(value, UINT64_MAX, &o->seed);
+        return a->has_seed = job_parse_number(value, UINT64_MAX, &o->seed);
     if (strcmp(option, "--level-guard") == 0)
         return take_switch(value, &o->no_level_guard);
     if (strcmp(option, "--window") == 0) {
@@ -94,6 +102,46 @@ static bool take(struct arguments *a, const char *option, char *value, bool *ret
     }
     *ret_known = false;
     return false;
+}
+
+/* What a value must be, for those options where that is more than "not empty". */
+static const char *rule_of(const char *option)
+{
+    static const struct {
+        const char *option, *rule;
+    } rules[] = {
+        { "--rows", "is not A:B with A below B, each of 0 to 1000000" },
+        { "--window", "is not in 2 to 64" },
+        { "--seed", "is not a number of 0 to 18446744073709551615" },
+        { "--level-guard", "is neither on nor off" },
+        { "--context", "is not a list of at most 64 names with commas between them" },
+        { "--ignore", "is not a list of at most 64 names with commas between them" },
+    };
+    static_assert(CSV_MAX_ROWS == 1000000, "the rule says so");
+    static_assert(MW_CARD_MAX_WINDOW == 64, "the rule says so");
+    static_assert(CSV_MAX_COLUMNS == 64, "the rules say so");
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+        if (strcmp(rules[i].option, option) == 0)
+            return rules[i].rule;
+    return "is empty";
+}
+
+/* Whether the options go together. */
+static int judge(const struct arguments *a)
+{
+    const struct train_options *o = &a->options;
+    if (a->help)
+        return EX_OK;
+    if (a->spool)
+        return a->csv || a->out || a->has_rows || a->json || o->n_context || o->n_ignored ||
+                       o->window || o->no_network || o->no_level_guard || a->has_seed
+                   ? usage("--spool goes with no other option: the jobs say the rest", NULL)
+                   : EX_OK;
+    if (!a->csv || !a->out || !a->has_rows)
+        return usage("--csv, --rows and --out are needed", NULL);
+    if (o->no_network && o->no_level_guard)
+        return usage("--no-ae and --level-guard off leave nothing to judge with", NULL);
+    return EX_OK;
 }
 
 static int parse(int argc, char **argv, struct arguments *a)
@@ -109,16 +157,12 @@ static int parse(int argc, char **argv, struct arguments *a)
         else if (i + 1 < argc && take(a, argv[i], argv[i + 1], &known))
             i++;
         else if (known)
-            return usage("not possible:", argv[i]);
+            return impossible(argv[i], argv[i + 1], rule_of(argv[i]));
         else
             return usage(i + 1 < argc ? "no such option:" : "no such option, or no value after it:",
                          argv[i]);
     }
-    if (a->help || a->spool)
-        return EX_OK;
-    if (!a->csv || !a->out || !a->has_rows)
-        return usage("--csv, --rows and --out are needed", NULL);
-    return EX_OK;
+    return judge(a);
 }
 
 static int64_t now_us(void *ctx)
@@ -198,9 +242,10 @@ static void print_words(const struct train_report *report, const char *out, doub
 static int save(const struct arguments *a, const uint8_t *tflite, size_t n,
                 const struct train_report *report, double seconds)
 {
-    if (outfile_write(a->out, tflite, n) < 0) {
-        fprintf(stderr, "millwright train: %s: %s\n", a->out, strerror(errno));
-        return EX_CANTCREAT;
+    int result = outfile_write(a->out, tflite, n);
+    if (result < 0) {
+        fprintf(stderr, "millwright train: %s: %s\n", a->out, outfile_text(result));
+        return EX_IOERR;
     }
     if (a->json)
         print_json(report, seconds);
@@ -223,7 +268,12 @@ static int train_table(const struct arguments *a)
     uint8_t *tflite = NULL;
     size_t n = 0;
     const struct progress progress = { .at = show_percent };
-    int result = csv_load(&table, a->csv, &csv_why);
+    int result = outfile_check(a->out);
+    if (result < 0) {
+        fprintf(stderr, "millwright train: %s: %s\n", a->out, outfile_text(result));
+        return EX_CANTCREAT;
+    }
+    result = csv_load(&table, a->csv, &csv_why);
     if (result < 0) {
         fprintf(stderr, "millwright train: %s:%s\n", a->csv, csv_why.text);
         return exit_status(result);
@@ -250,12 +300,28 @@ static void say_done(void *ctx, const char *name, const char *error)
         printf("%s: trained\n", name);
 }
 
+/* The entry's name is foreign: nothing of it that a terminal would obey. */
+static void say_refused(void *ctx, const char *entry, const char *as, const char *why)
+{
+    unsigned *n_refused = ctx;
+    const char *trouble = as ? "" : strerror(errno);
+    ++*n_refused;
+    fputs("millwright train: '", stderr);
+    for (; *entry; entry++)
+        fputc(*entry >= 0x20 && *entry < 0x7f ? *entry : '?', stderr);
+    fprintf(stderr, "' is refused: %s; %s %s\n", why,
+            as ? "moved to" : "it cannot be moved aside:", as ? as : trouble);
+}
+
 static int run_spool(const char *folder)
 {
-    const struct spool_world world = { .now_us = now_us, .done = say_done };
+    unsigned n_refused = 0;
+    const struct spool_world world = {
+        .now_us = now_us, .done = say_done, .refused = say_refused, .ctx = &n_refused
+    };
     int result = spool_run(folder, &world);
     if (result >= 0)
-        return EX_OK;
+        return n_refused ? EX_DATAERR : EX_OK;
     fprintf(stderr, "millwright train: %s: %s\n", folder, strerror(errno));
     return exit_status(result);
 }

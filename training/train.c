@@ -64,6 +64,13 @@ static int check_rows(const struct train_options *o, const struct csv *table,
     if (frames->row >= frames->end || frames->end > table->n_rows)
         return fault(why, MW_ERR_INVALID, "rows %u:%u are not within the table's 0:%u", frames->row,
                      frames->end, table->n_rows);
+    /* A window ends at each row from the first whole one on; learn() and calibrate() count them. */
+    uint32_t window = o->window ? o->window : DEFAULT_WINDOW, least = 2 * window;
+    if (!o->no_network && FIT_DEFAULTS.n_batch + window - 1 > least)
+        least = FIT_DEFAULTS.n_batch + window - 1;
+    if (frames->end - frames->row < least)
+        return fault(why, MW_ERR_INVALID, "too few rows: %u, at least %u",
+                     frames->end - frames->row, least);
     return MW_OK;
 }
 

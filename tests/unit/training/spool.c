@@ -49,7 +49,7 @@ static size_t get(const char *name, char *ret, size_t cap)
 
 struct world {
     int64_t now_us;
-    int n_done, n_failed;
+    int n_done, n_failed, n_refused;
 };
 
 static int64_t now_us(void *ctx)
@@ -66,9 +66,19 @@ static void done(void *ctx, const char *name, const char *error)
     w->n_failed += error != NULL;
 }
 
+static void refused_entry(void *ctx, const char *entry, const char *as, const char *why)
+{
+    struct world *w = ctx;
+    ck_assert_ptr_nonnull(strstr(entry, ".job"));
+    ck_assert(as && why);
+    w->n_refused++;
+}
+
 static int run(struct world *w)
 {
-    const struct spool_world world = { .now_us = now_us, .done = done, .ctx = w };
+    const struct spool_world world = {
+        .now_us = now_us, .done = done, .refused = refused_entry, .ctx = w
+    };
     return spool_run(folder, &world);
 }
 
@@ -131,20 +141,45 @@ START_TEST(what_cannot_be_trained_leaves_one_line_and_no_job)
     get("a.error", text, sizeof text);
     ck_assert_str_eq(text, "a.csv: No such file or directory\n");
     get("b.error", text, sizeof text);
-    ck_assert_str_eq(text, "only 5 windows of 16 rows are without a missing value, 64 are the "
-                           "least\n");
+    ck_assert_str_eq(text, "too few rows: 20, at least 79\n");
     get("c.error", text, sizeof text);
     ck_assert_str_eq(text, "line 1: csv=../../etc/passwd is not NAME.csv of 1 to 32 letters, "
                            "digits, _ and -\n");
     ck_assert(!exists("a.job") && !exists("b.job") && !exists("c.job"));
-    ck_assert(exists("bad name.job") && exists("other.txt"));
+    ck_assert(exists("refused-1.refused") && exists("other.txt"));
+    ck_assert_int_eq(world.n_refused, 1);
+}
+END_TEST
+
+START_TEST(what_is_no_job_is_moved_aside_and_the_others_are_done)
+{
+    struct world world = { 0 };
+    make_folder();
+    put_table("z.csv");
+    put("z.job", "csv=z.csv\nrows=0:200\nwindow=8\n");
+    ck_assert_int_eq(mkfifo(at("fifo.job"), 0600), 0);
+    ck_assert_int_eq(mkdir(at("folder.job"), 0700), 0);
+    ck_assert_int_eq(symlink("/etc/passwd", at("link.job")), 0);
+    put("a b.job", "");
+    put("c d.job", "");
+    put("fifo.job.refused", "of an earlier run");
+    ck_assert_int_eq(run(&world), 1);
+    ck_assert_int_eq(world.n_failed, 0);
+    ck_assert_int_eq(world.n_refused, 5);
+    ck_assert(exists("z.tflite") && exists("folder.job.refused") && exists("link.job.refused"));
+    ck_assert(exists("refused-1.refused") && exists("refused-2.refused"));
+    ck_assert(exists("refused-3.refused") && exists("fifo.error"));
+    ck_assert(!exists("fifo.job") && !exists("folder.job") && !exists("link.job"));
+    ck_assert(!exists("a b.job") && !exists("c d.job"));
 }
 END_TEST
 
 START_TEST(a_folder_that_is_not_there_is_said)
 {
     struct world world = { 0 };
-    const struct spool_world port = { .now_us = now_us, .done = done, .ctx = &world };
+    const struct spool_world port = {
+        .now_us = now_us, .done = done, .refused = refused_entry, .ctx = &world
+    };
     ck_assert_int_eq(spool_run("/nonexistent", &port), MW_ERR_NOT_FOUND);
 }
 END_TEST
@@ -202,6 +237,30 @@ START_TEST(a_failed_write_leaves_what_was_there)
 }
 END_TEST
 
+START_TEST(what_is_no_file_is_never_replaced_and_links_are_followed)
+{
+    char text[64];
+    make_folder();
+    ck_assert_int_eq(mkfifo(at("fifo"), 0600), 0);
+    ck_assert_int_eq(outfile_check(at("fifo")), MW_ERR_STATE);
+    ck_assert_int_eq(outfile_write(at("fifo"), "new", 3), MW_ERR_STATE);
+    ck_assert_int_eq(outfile_write(folder, "new", 3), MW_ERR_STATE);
+    ck_assert_int_eq(symlink("nowhere", at("dangling")), 0);
+    ck_assert_int_eq(outfile_write(at("dangling"), "new", 3), MW_ERR_STATE);
+    put("file", "old");
+    ck_assert_int_eq(symlink("file", at("link")), 0);
+    ck_assert_int_eq(outfile_check(at("link")), MW_OK);
+    put("link", "new");
+    struct stat s;
+    ck_assert(lstat(at("link"), &s) == 0 && S_ISLNK(s.st_mode));
+    get("file", text, sizeof text);
+    ck_assert_str_eq(text, "new");
+    ck_assert_int_eq(outfile_check(at("no/file")), MW_ERR_IO);
+}
+END_TEST
+
 MW_SUITE("training/spool", a_job_becomes_a_model_and_a_report,
-         what_cannot_be_trained_leaves_one_line_and_no_job, a_folder_that_is_not_there_is_said,
-         a_job_is_strict, a_job_says_what_to_do, a_failed_write_leaves_what_was_there)
+         what_cannot_be_trained_leaves_one_line_and_no_job,
+         what_is_no_job_is_moved_aside_and_the_others_are_done, a_folder_that_is_not_there_is_said,
+         a_job_is_strict, a_job_says_what_to_do, a_failed_write_leaves_what_was_there,
+         what_is_no_file_is_never_replaced_and_links_are_followed)
