@@ -4,15 +4,18 @@
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #define ANSWER_MAX (64u << 20)
+#define PATIENCE_S 5 /* the daemon answers from memory, within milliseconds */
 
 static int connect_to(const char *path)
 {
@@ -22,7 +25,12 @@ static int connect_to(const char *path)
         return -1;
     }
     memcpy(address.sun_path, path, strlen(path) + 1);
+    const struct timeval patience = { .tv_sec = PATIENCE_S };
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0) {
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    }
     if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) < 0) {
         int error = errno;
         close(fd);
@@ -32,12 +40,19 @@ static int connect_to(const char *path)
     return fd;
 }
 
+/* To the end of the answer; NULL where it does not come, with errno EAGAIN if it was waited for. */
 static char *read_all(int fd)
 {
     size_t n = 0, cap = 65536;
     char *text = malloc(cap);
     for (ssize_t got = 1; text && got > 0;) {
         got = read(fd, text + n, cap - 1 - n);
+        if (got < 0 && (n == 0 || errno == EAGAIN)) {
+            int error = errno;
+            free(text);
+            errno = error;
+            return NULL;
+        }
         n += got > 0 ? (size_t)got : 0;
         if (n == cap - 1 && cap < ANSWER_MAX) {
             char *more = realloc(text, cap *= 2);
@@ -51,9 +66,21 @@ static char *read_all(int fd)
     return text;
 }
 
+static char *no_answer(const char *socket_path, bool late, int *ret_status)
+{
+    fprintf(stderr, "millwright: the daemon at %s gave no answer", socket_path);
+    if (late)
+        fprintf(stderr, " within %d s", PATIENCE_S);
+    fputc('\n', stderr);
+    *ret_status = EX_UNAVAILABLE;
+    return NULL;
+}
+
 char *client_ask(const char *socket_path, const char *request, int *ret_status)
 {
     int fd = connect_to(socket_path);
+    if (fd < 0 && errno == EAGAIN)
+        return no_answer(socket_path, true, ret_status);
     if (fd < 0) {
         *ret_status = errno == EACCES ? EX_NOPERM : EX_UNAVAILABLE;
         fprintf(stderr, "millwright: no daemon at %s: %s\n", socket_path, strerror(errno));
@@ -62,14 +89,14 @@ char *client_ask(const char *socket_path, const char *request, int *ret_status)
     char line[256];
     int n = snprintf(line, sizeof line, "%s\n", request);
     char *text = NULL;
-    if (n > 0 && (size_t)n < sizeof line && write(fd, line, (size_t)n) == n)
+    errno = 0;
+    if (n > 0 && (size_t)n < sizeof line && send(fd, line, (size_t)n, MSG_NOSIGNAL) == n)
         text = read_all(fd);
+    bool late = !text && errno == EAGAIN;
     close(fd);
     if (!text || !text[0]) {
-        fprintf(stderr, "millwright: the daemon at %s gave no answer\n", socket_path);
         free(text);
-        *ret_status = EX_UNAVAILABLE;
-        return NULL;
+        return no_answer(socket_path, late, ret_status);
     }
     return text;
 }
@@ -86,7 +113,8 @@ int client_order(const char *socket_path, const char *verb, const char *subject)
     const char *error = json_string_value(json_object_get(root, "error"));
     if (error) {
         fprintf(stderr, "millwright: %s: %s\n", subject, error);
-        status = (int)json_integer_value(json_object_get(root, "code"));
+        json_int_t code = json_integer_value(json_object_get(root, "code"));
+        status = code >= EX__BASE && code <= EX__MAX ? (int)code : EX_PROTOCOL;
     } else if (!json_is_true(json_object_get(root, "ok"))) {
         fprintf(stderr, "millwright: the daemon's answer is not understood\n");
         status = EX_PROTOCOL;

@@ -8,7 +8,7 @@
 #define CLIENT_SOCKET "/run/millwright/control"
 
 /* Sends one request line and returns the whole answer as text, allocated; or NULL after an error
- * was printed, with the exit status in *ret_status. */
+ * was printed, with the exit status in *ret_status: EX_UNAVAILABLE also for silence of 5 s. */
 char *client_ask(const char *socket_path, const char *request, int *ret_status);
 
 /* For answers that are {"ok":true} or {"error":...,"code":...}: prints the error and returns the

@@ -4,6 +4,7 @@
 #include "cli/verbs.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,9 +41,15 @@ static void print_head(const json_t *root)
     printf("polls %lld   windows judged %lld   read %lld bytes   published %lld bytes\n",
            number_of(root, "polls"), number_of(root, "windows"), number_of(root, "bytes_polled"),
            number_of(broker, "bytes_published"));
-    printf("broker %s   delivered %lld   waiting %lld   dropped %lld   store %s\n",
-           text_of(broker, "state"), number_of(broker, "delivered"),
-           number_of(store, "outbox_waiting"), number_of(store, "outbox_dropped"),
+    const char *state = text_of(broker, "state");
+    const char *reason = strcmp(state, "up") == 0 ? "" : text_of(broker, "text");
+    long long n_dead = number_of(broker, "dead_letters");
+    printf("broker %s%s%s   delivered %lld   waiting %lld   dropped %lld", state,
+           reason[0] ? ": " : "", reason, number_of(broker, "delivered"),
+           number_of(store, "outbox_waiting"), number_of(store, "outbox_dropped"));
+    if (n_dead > 0)
+        printf("   dead letters %lld", n_dead);
+    printf("   store %s\n",
            json_is_true(json_object_get(store, "well")) ? "well" : text_of(store, "text"));
 }
 
@@ -89,9 +96,9 @@ static void print_channels(const json_t *m)
     }
 }
 
-static int print_machines(const json_t *machines, const char *only)
+static void print_machines(const json_t *machines, const char *only)
 {
-    size_t i, n = 0;
+    size_t i;
     json_t *m;
     printf("\n%-24s %-16s %-9s %6s  %-10s %-17s %s\n", "MACHINE", "ALARM", "SEVERITY", "SCORE",
            "MODEL", "DIGEST", "POINT TO BLAME");
@@ -102,13 +109,52 @@ static int print_machines(const json_t *machines, const char *only)
         print_machine(m);
         if (only)
             print_channels(m);
-        n++;
     }
-    if (only && n == 0) {
-        fprintf(stderr, "millwright: no machine '%s'\n", only);
-        return EX_NOINPUT;
+}
+
+/* Whether all that the printing takes for granted is there. */
+static bool is_status(const json_t *root)
+{
+    static const char *const lists[] = { "devices", "machines" };
+    for (size_t k = 0; k < sizeof lists / sizeof lists[0]; k++) {
+        const json_t *list = json_object_get(root, lists[k]);
+        size_t i;
+        json_t *item;
+        if (!json_is_array(list))
+            return false;
+        json_array_foreach(list, i, item)
+        {
+            if (!json_is_string(json_object_get(item, "name")))
+                return false;
+        }
     }
-    return EX_OK;
+    return json_is_string(json_object_get(root, "site")) &&
+           json_is_string(json_object_get(root, "gateway")) &&
+           json_is_object(json_object_get(root, "broker")) &&
+           json_is_object(json_object_get(root, "store"));
+}
+
+static bool has_machine(const json_t *root, const char *name)
+{
+    size_t i;
+    json_t *m;
+    json_array_foreach(json_object_get(root, "machines"), i, m)
+    {
+        if (strcmp(text_of(m, "name"), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The screen is cleared when there is something new to put there. */
+static void print_all(const json_t *root, const struct client_options *options)
+{
+    if (options->watch && isatty(STDOUT_FILENO))
+        fputs("\033[H\033[2J", stdout);
+    print_head(root);
+    if (!options->subject)
+        print_devices(json_object_get(root, "devices"));
+    print_machines(json_object_get(root, "machines"), options->subject);
 }
 
 static int show(const struct client_options *options)
@@ -118,16 +164,16 @@ static int show(const struct client_options *options)
     if (!text)
         return status;
     json_t *root = json_loads(text, 0, NULL);
-    if (!root) {
+    if (!is_status(root)) {
         fputs("millwright: the daemon's answer is not understood\n", stderr);
         status = EX_PROTOCOL;
+    } else if (options->subject && !has_machine(root, options->subject)) {
+        fprintf(stderr, "millwright: no machine '%s'\n", options->subject);
+        status = EX_NOINPUT;
     } else if (options->json) {
         fputs(text, stdout);
     } else {
-        print_head(root);
-        if (!options->subject)
-            print_devices(json_object_get(root, "devices"));
-        status = print_machines(json_object_get(root, "machines"), options->subject);
+        print_all(root, options);
     }
     json_decref(root);
     free(text);
@@ -142,9 +188,7 @@ int verb_status(int argc, char **argv)
     if (status >= 0)
         return status;
     do {
-        if (options.watch && isatty(STDOUT_FILENO))
-            fputs("\033[H\033[2J", stdout);
         status = show(&options);
-    } while (options.watch && status == EX_OK && sleep(1) == 0);
+    } while (options.watch && status == EX_OK && !ferror(stdout) && sleep(1) == 0);
     return status;
 }
