@@ -2,6 +2,7 @@
 /* millwright, the operator's hand: finds the verb and hands over. */
 #include "cli/verbs.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -34,7 +35,18 @@ static void usage(FILE *to)
     fputs("\n'millwright VERB --help' says more. 'millwright --version' names the release.\n", to);
 }
 
-int main(int argc, char **argv)
+/* What could not be said is no success: a full disk behind a redirection, a closed output. */
+static int close_output(int status)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    fprintf(stderr, "millwright: the standard output cannot be written%s%s\n", errno ? ": " : "",
+            errno ? strerror(errno) : "");
+    return status == EX_OK ? EX_IOERR : status;
+}
+
+static int run(int argc, char **argv)
 {
     if (argc < 2) {
         usage(stderr);
@@ -54,4 +66,9 @@ int main(int argc, char **argv)
     fprintf(stderr, "millwright: no verb '%s'\n\n", argv[1]);
     usage(stderr);
     return EX_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    return close_output(run(argc, argv));
 }
