@@ -117,8 +117,9 @@ static const char *rule_of(const char *option)
         { "--context", "is not a list of at most 64 names with commas between them" },
         { "--ignore", "is not a list of at most 64 names with commas between them" },
     };
-    static_assert(CSV_MAX_ROWS == 1000000 && MW_CARD_MAX_WINDOW == 64 && CSV_MAX_COLUMNS == 64,
-                  "the rules say these");
+    static_assert(CSV_MAX_ROWS == 1000000, "the rule says so");
+    static_assert(MW_CARD_MAX_WINDOW == 64, "the rule says so");
+    static_assert(CSV_MAX_COLUMNS == 64, "the rules say so");
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
         if (strcmp(rules[i].option, option) == 0)
             return rules[i].rule;

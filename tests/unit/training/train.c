@@ -310,8 +310,7 @@ START_TEST(options_that_do_not_fit_are_refused_in_words)
     refused((struct train_options){ .context = all, .n_context = 5 }, 200,
             "no column is left to be scored");
     refused((struct train_options){ .window = 1 }, 200, "a window of 1 frames is not in 2 to 64");
-    refused((struct train_options){ .end_row = 70 }, 200,
-            "too few rows: 70, at least 79");
+    refused((struct train_options){ .end_row = 70 }, 200, "too few rows: 70, at least 79");
     refused((struct train_options){ .end_row = 31, .no_network = true }, 200,
             "too few rows: 31, at least 32");
 }
