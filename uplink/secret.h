@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A password's way from its file into memory and out of it again. Shared by the broker's adapter and
- * the check of a configuration. */
+/* A password's way from its file into memory and out of it again. Shared by the broker's adapter
+ * and the check of a configuration. */
 #ifndef MW_UPLINK_SECRET_H
 #define MW_UPLINK_SECRET_H
 
