@@ -58,6 +58,8 @@ function(mw_test_environment test)
   if(MW_SANITIZE MATCHES "address")
     # A forked Check test hides leaks and deaths from the sanitizers.
     list(APPEND environment "CK_FORK=no" "UBSAN_OPTIONS=print_stacktrace=1")
+    list(APPEND environment
+      "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/lsan.supp:print_suppressions=0")
   endif()
   list(APPEND environment "CK_DEFAULT_TIMEOUT=120")
   set_tests_properties(${test} PROPERTIES ENVIRONMENT "${environment}" SKIP_RETURN_CODE 77
