@@ -3,6 +3,7 @@
 arrives at least once, repeats stay within the window and one group commit, no episode is raised
 twice. Seeded; the seed is printed."""
 import json
+import math
 import os
 import random
 import signal
@@ -24,8 +25,8 @@ SEED = int(os.environ.get("MW_SEED", "1"))
 WINDOW = 16   # messages in flight
 PERIOD = 0.02  # s, of a row
 HALF_WAVE = 8  # rows: an alarm is raised or cleared this often
-# A group commit holds the acknowledgements of at most 0.2 s, or more while the disk is slow.
-GROUP = int(2.0 / (PERIOD * HALF_WAVE))
+# A group commit holds the acknowledgements of at most 0.2 s, the unit of STORE_GROUP_US.
+GROUP = math.ceil(0.2 / (PERIOD * HALF_WAVE))
 
 CONFIG = """
 version: 1
