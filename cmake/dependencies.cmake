@@ -30,3 +30,11 @@ target_link_libraries(mw_paho INTERFACE ${PAHO_LIBRARY})
 if(MW_TESTS)
   mw_require(CHECK "check>=0.15" check)
 endif()
+
+# Newer than Debian 12's: a raw request with a transaction number of its own.
+include(CheckSymbolExists)
+set(CMAKE_REQUIRED_INCLUDES ${MODBUS_INCLUDE_DIRS})
+set(CMAKE_REQUIRED_LIBRARIES ${MODBUS_LINK_LIBRARIES})
+check_symbol_exists(modbus_send_raw_request_tid modbus.h MW_MODBUS_NUMBERS_TRANSACTIONS)
+unset(CMAKE_REQUIRED_INCLUDES)
+unset(CMAKE_REQUIRED_LIBRARIES)

@@ -32,6 +32,11 @@ static const struct value_word ORDERS[] = {
     { "DCBA", ORDER_DCBA },
 };
 
+static const struct value_word FRAMINGS[] = {
+    { "mbap", FRAMING_MBAP },
+    { "rtu", FRAMING_RTU },
+};
+
 static const struct value_word STYLES[] = {
     { "zero_based", ADDRESS_ZERO_BASED },
     { "modicon", ADDRESS_MODICON },
@@ -55,6 +60,8 @@ static void read_tcp(const struct reader *r, const struct raw_tcp *raw, struct b
     bus->kind = BUS_TCP;
     read_text(r, "host", raw->host, bus->host, sizeof bus->host);
     bus->port = (uint16_t)read_whole(r, "port", raw->port, 1, UINT16_MAX, 0);
+    bus->framing = (enum bus_framing)read_word(r, "framing", raw->framing, FRAMINGS,
+                                               COUNT(FRAMINGS), FRAMING_MBAP);
     bus->connect_timeout_us =
         read_duration(r, "connect_timeout", raw->connect_timeout, ZERO_IS_REFUSED, 0);
 }

@@ -19,7 +19,7 @@ struct raw_rtu {
 };
 
 struct raw_tcp {
-    char *host, *port, *connect_timeout;
+    char *host, *port, *framing, *connect_timeout;
 };
 
 struct raw_bus {

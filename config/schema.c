@@ -49,6 +49,7 @@ static const struct cyaml_schema_field RTU[] = {
 static const struct cyaml_schema_field TCP[] = {
     NEED(struct raw_tcp, host),
     TEXT(struct raw_tcp, port),
+    TEXT(struct raw_tcp, framing),
     TEXT(struct raw_tcp, connect_timeout),
     CYAML_FIELD_END,
 };

@@ -58,6 +58,11 @@ static bool baud_known(uint32_t baud)
     return false;
 }
 
+bool bus_speaks_rtu(const struct bus_config *bus)
+{
+    return bus->kind == BUS_RTU || bus->framing == FRAMING_RTU;
+}
+
 int64_t bus_character_us(const struct bus_config *bus)
 {
     if (bus->kind != BUS_RTU || bus->baud == 0)
@@ -81,6 +86,8 @@ static int settle_rtu(struct bus_config *bus, const struct mw_complaints *to)
         result = mw_complain(to, "host", bus->host, "is for tcp; this bus is rtu");
     if (bus->port != 0)
         result = complain_int(to, "port", bus->port, "is for tcp; this bus is rtu");
+    if (bus->framing != FRAMING_MBAP)
+        result = mw_complain(to, "framing", NULL, "is for tcp; this bus is rtu");
     if (!baud_known(bus->baud))
         result =
             complain_int(to, "baud", bus->baud, "is not a standard rate such as 9600 or 19200");

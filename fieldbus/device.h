@@ -17,6 +17,10 @@
 
 enum bus_kind { BUS_NONE = 0, BUS_RTU, BUS_TCP };
 
+/* Of a TCP bus: Modbus TCP, or RTU frames with their checksum, as serial device servers pass them
+ * on. */
+enum bus_framing { FRAMING_MBAP = 0, FRAMING_RTU };
+
 struct bus_config {
     char name[MW_NAME_MAX + 1];
     enum bus_kind kind;
@@ -30,6 +34,7 @@ struct bus_config {
     /* TCP */
     char host[256];
     uint16_t port;              /* default 502 */
+    enum bus_framing framing;   /* default MBAP */
     int64_t connect_timeout_us; /* default 3 s */
     /* both; defaults for its devices */
     int64_t timeout_us; /* of one exchange, request to last byte; default 300 ms, and on lines
@@ -99,6 +104,10 @@ int bus_settle(struct bus_config *bus, const struct mw_complaints *to);
 int device_settle(struct device_config *device, const struct bus_config *bus,
                   const struct mw_complaints *to);
 int point_settle(struct point_config *point, const struct mw_complaints *to);
+
+/* Frames without a transaction number and with a checksum: a serial line, or RTU over TCP. Only
+ * there can a late answer pass for the answer to the next request. */
+bool bus_speaks_rtu(const struct bus_config *bus);
 
 /* How long one character takes on a settled RTU bus, rounded up; 0 on TCP. */
 int64_t bus_character_us(const struct bus_config *bus);

@@ -7,6 +7,7 @@
 
 #include "fieldbus/device.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define LINE_MAX_REGISTERS 125
@@ -23,8 +24,23 @@ struct line_reply {
     uint8_t exception;                 /* Modbus exception code, with MW_ERR_REFUSED */
 };
 
+/* Which way bytes went: a request; what came while an answer was awaited; what nobody had asked
+ * for. */
+enum line_way { LINE_SENT = 0, LINE_RECEIVED, LINE_UNASKED };
+
+/* Sees the bytes of a line as they are on the wire, checksum or header included: each request,
+ * what was made of each answer once that is decided, and what was thrown away. A frame of another
+ * unit is told with MW_ERR_MISMATCH. An answer that a timeout cut short is told as it is when the
+ * next request goes out or the line closes, with MW_ERR_AGAIN. For recording; must not block. */
+struct line_tap {
+    void (*frame)(void *ctx, enum line_way way, const uint8_t *bytes, size_t n_bytes, int64_t at_us,
+                  int result);
+    void *ctx;
+};
+
 struct line {
     void *ctx;
+    const struct line_tap *tap; /* or NULL; borrowed; set while no exchange is under way */
     /* Opens, or goes on opening (TCP connects without blocking): MW_OK once open, MW_ERR_AGAIN
      * while under way, else why not. */
     int (*open)(void *ctx, int64_t now_us);
@@ -38,7 +54,7 @@ struct line {
     int (*receive)(void *ctx, int64_t now_us, struct line_reply *ret_reply);
     /* Throws away what came in unasked, at most one frame's worth; returns how many bytes, or an
      * error. */
-    int (*drain)(void *ctx);
+    int (*drain)(void *ctx, int64_t now_us);
     /* Descriptor and poll(2) events, or -1 while closed. */
     int (*descriptor)(void *ctx, short *ret_events);
     void (*close)(void *ctx);

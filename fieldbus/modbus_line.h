@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The line port on real wires: RTU by libmodbus, TCP by tcp_line.c. The only file that sees
- * <modbus.h> is this one's .c.
+/* The line port on real wires, by libmodbus: RTU on a tty, Modbus TCP, RTU over TCP. The only file
+ * that sees <modbus.h> is this one's .c.
  *
- * libmodbus opens and sets up the tty, computes the checksum and sends; replies are read from the
- * descriptor without blocking and checked byte by byte (frame.h), so none of its waiting, its
- * recovery modes and its select(2), which fails for descriptors above 1023, is ever used. */
+ * libmodbus opens and sets up the tty, frames and sends; over TCP it writes to a connection of ours
+ * (tcp_socket.h). Replies are read from the descriptor without blocking and checked byte by byte
+ * (frame.h), so none of its waiting, its recovery modes and its select(2), which aborts for
+ * descriptors above 1023, is ever used. */
 #ifndef MW_FIELDBUS_MODBUS_LINE_H
 #define MW_FIELDBUS_MODBUS_LINE_H
 

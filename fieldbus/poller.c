@@ -96,7 +96,7 @@ int poller_create(struct poller **ret_poller, const struct bus_config *bus,
             .settings = &devices[i],
             .index = device_indexes[i],
             /* the reply to a process before this one may still be under way */
-            .suspect = bus->kind == BUS_RTU,
+            .suspect = bus_speaks_rtu(bus),
             .quiet_until_us = LONG_AGO_US,
         };
     p->line = line;
@@ -256,8 +256,8 @@ static void exchange_failed(struct poller *p, int result)
 {
     struct plan_poll *poll = p->asking;
     struct unit *unit = &p->units[poll->device];
-    bool rtu = p->bus->kind == BUS_RTU;
-    bool adapter_gone = rtu && (result == MW_ERR_GONE || result == MW_ERR_IO);
+    bool rtu = bus_speaks_rtu(p->bus), tcp = p->bus->kind == BUS_TCP;
+    bool adapter_gone = !tcp && (result == MW_ERR_GONE || result == MW_ERR_IO);
 
     count_failure(p, unit, result);
     if (unit->health.state != DEVICE_UNKNOWN && unit->health.state != DEVICE_ONLINE)
@@ -268,7 +268,7 @@ static void exchange_failed(struct poller *p, int result)
     p->state = LINE_IDLE;
     if (rtu)
         suspect_unit(p, unit->settings->unit);
-    if (adapter_gone || !rtu)
+    if (adapter_gone || tcp)
         close_line(p);
     p->last_traffic_us = p->now_us;
     p->free_after_us = p->now_us + p->bus->frame_gap_us + (rtu ? SETTLE_US : 0);
@@ -292,7 +292,7 @@ static void count_bytes(struct poller *p, struct unit *unit, size_t n_bytes)
 
 static size_t around_bytes(const struct poller *p)
 {
-    return p->bus->kind == BUS_RTU ? RTU_AROUND_BYTES : MBAP_AROUND_BYTES;
+    return bus_speaks_rtu(p->bus) ? RTU_AROUND_BYTES : MBAP_AROUND_BYTES;
 }
 
 /* The canary is back: the poll it was sent for is still due, and now believed. */
@@ -381,7 +381,7 @@ static int64_t asking_turn(struct poller *p)
 /* Throws away what nobody asked for. True where the turn is over. */
 static bool drained(struct poller *p)
 {
-    int n = p->line->drain(p->line->ctx);
+    int n = p->line->drain(p->line->ctx, p->now_us);
     if (n == 0) {
         if (p->now_us >= p->free_after_us)
             p->babble_since_us = 0;
@@ -395,7 +395,7 @@ static bool drained(struct poller *p)
     }
     count_bytes(p, NULL, (size_t)n);
     p->stats.n_refused_stale++;
-    if (p->bus->kind != BUS_RTU) {
+    if (!bus_speaks_rtu(p->bus)) {
         close_line(p);
         return true;
     }

@@ -140,9 +140,10 @@ static int fake_receive(void *ctx, int64_t now_us, struct line_reply *ret_reply)
     return result;
 }
 
-static int fake_drain(void *ctx)
+static int fake_drain(void *ctx, int64_t now_us)
 {
     struct fake_line *wire = ctx;
+    (void)now_us;
     if (fails(wire))
         return wire->fail_with;
     if (wire->unplugged)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Polls unit 7 of a foreign Modbus device and prints what it read, for fieldbus_pymodbus.py:
  *
- *   fieldbus_probe rtu TTY | tcp HOST PORT
+ *   fieldbus_probe rtu TTY | tcp HOST PORT | rtu_tcp HOST PORT
  *
  * Ends with 0 once every point had ten good samples, with 1 after ten seconds. */
 #include "base/result.h"
@@ -87,8 +87,9 @@ int main(int argc, char **argv)
     struct probe probe = { 0 };
     struct line *line = NULL;
     struct poller *poller = NULL;
-    if (argc == 4 && strcmp(argv[1], "tcp") == 0) {
+    if (argc == 4 && strstr("rtu_tcp", argv[1])) {
         bus.kind = BUS_TCP;
+        bus.framing = strcmp(argv[1], "rtu_tcp") == 0 ? FRAMING_RTU : FRAMING_MBAP;
         snprintf(bus.host, sizeof bus.host, "%s", argv[2]);
         bus.port = (uint16_t)strtoul(argv[3], NULL, 10);
     } else if (argc == 3 && strcmp(argv[1], "rtu") == 0) {
@@ -103,7 +104,7 @@ int main(int argc, char **argv)
     }
     if (result != MW_OK || modbus_line_create(&line, &bus) != MW_OK ||
         poller_create(&poller, &bus, &device, &index, 1, points, line, now_us()) != MW_OK) {
-        fprintf(stderr, "usage: fieldbus_probe rtu TTY | tcp HOST PORT\n");
+        fprintf(stderr, "usage: fieldbus_probe rtu TTY | tcp HOST PORT | rtu_tcp HOST PORT\n");
         return 2;
     }
     result = run(poller, &probe);

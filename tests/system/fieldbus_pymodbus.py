@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The poller against an independent implementation: pymodbus, over TCP and over a serial line
-made by socat. Every type and word order is read and held against the value that was written."""
+made by socat, and with RTU frames over TCP. Every type and word order is read and held against the value that was written."""
 import multiprocessing
 import os
 import socket
@@ -15,7 +15,7 @@ try:
     from pymodbus.datastore import (ModbusSequentialDataBlock, ModbusServerContext,
                                     ModbusSlaveContext)
     from pymodbus.server import StartSerialServer, StartTcpServer
-    from pymodbus.transaction import ModbusRtuFramer
+    from pymodbus.transaction import ModbusRtuFramer, ModbusSocketFramer
 except ImportError as missing:
     print(f"skipped: {missing} (apt install python3-pymodbus python3-serial-asyncio)")
     sys.exit(77)
@@ -42,8 +42,8 @@ def context():
     return ModbusServerContext(slaves={7: slave}, single=False)
 
 
-def serve_tcp(port):
-    StartTcpServer(context=context(), address=("127.0.0.1", port))
+def serve_tcp(port, framer):
+    StartTcpServer(context=context(), framer=framer, address=("127.0.0.1", port))
 
 
 def serve_rtu(tty):
@@ -83,15 +83,15 @@ def check(what, probe, arguments):
             sys.exit(f"{what}: {name} is {read[name]}, not {value}")
 
 
-def over_tcp(probe):
+def over_tcp(probe, how, framer):
     with socket.socket() as finder:
         finder.bind(("127.0.0.1", 0))
         port = finder.getsockname()[1]
-    server = multiprocessing.Process(target=serve_tcp, args=(port,), daemon=True)
+    server = multiprocessing.Process(target=serve_tcp, args=(port, framer), daemon=True)
     server.start()
     try:
         wait_until(lambda: answers(port), "the TCP server")
-        check("tcp", probe, ["tcp", "127.0.0.1", str(port)])
+        check(how, probe, [how, "127.0.0.1", str(port)])
     finally:
         server.kill()
 
@@ -125,7 +125,8 @@ def over_rtu(probe):
 
 def main():
     probe = os.path.join(sys.argv[1], "..", "tests", "fieldbus_probe")
-    over_tcp(probe)
+    over_tcp(probe, "tcp", ModbusSocketFramer)
+    over_tcp(probe, "rtu_tcp", ModbusRtuFramer)
     if not over_rtu(probe):
         sys.exit(77)
 

@@ -245,7 +245,7 @@ START_TEST(a_thousand_swaps_leak_no_descriptor_and_none_is_inherited)
         int result = line->open(line->ctx, 0);
         int fd = line->descriptor(line->ctx, &events);
         if (result != MW_OK || !(fcntl(fd, F_GETFD) & FD_CLOEXEC) ||
-            !(fcntl(fd, F_GETFL) & O_NONBLOCK) || line->drain(line->ctx) != 0)
+            !(fcntl(fd, F_GETFL) & O_NONBLOCK) || line->drain(line->ctx, 0) != 0)
             ck_abort_msg("swap %d: %s", i, mw_result_text(result));
         if (i % 2 == 0 && line->send(line->ctx, &request, 0) != MW_OK)
             ck_abort_msg("swap %d: not sent", i);
