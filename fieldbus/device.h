@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define POINT_MAX_SENTINELS 8
+#define DEVICE_MAX_RANGES   8
 #define DEVICE_NO_GAP       UINT16_MAX /* max_gap: never read across unused registers */
 
 enum bus_kind { BUS_NONE = 0, BUS_RTU, BUS_TCP };
@@ -85,12 +86,22 @@ struct point_config {
     int64_t period_us; /* set by config/ to the shortest period of the machines using it */
 };
 
+/* Registers, or bits, of one kind that are next to each other. */
+struct register_range {
+    enum register_kind kind; /* default holding */
+    uint16_t address;        /* zero-based */
+    uint16_t count;
+};
+
 struct device_config {
     char name[MW_NAME_MAX + 1];
-    uint32_t bus;                      /* index */
-    uint8_t unit;                      /* 1 .. 247; TCP also 0 and 255 */
-    uint16_t max_registers;            /* in one request; default 125 (bits: 2000) */
-    uint16_t max_gap;                  /* unused registers read across; default 8 */
+    uint32_t bus;                                     /* index */
+    uint8_t unit;                                     /* 1 .. 247; TCP also 0 and 255 */
+    uint16_t max_registers;                           /* in one request; default 125 (bits: 2000) */
+    uint16_t max_gap;                                 /* unused registers read across; default 8 */
+    struct register_range no_read[DEVICE_MAX_RANGES]; /* never read, whatever lies around them */
+    struct register_range blocks[DEVICE_MAX_RANGES];  /* to be read by just this request */
+    uint8_t n_no_read, n_blocks;
     int64_t timeout_us, turnaround_us; /* 0: the bus's */
     int64_t pause_us;                  /* silence the device wants before each request; default 0 */
     uint32_t retries;                  /* UINT32_MAX: the bus's */

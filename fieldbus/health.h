@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define HEALTH_MAX_WAIT_US INT64_C(60000000) /* a repaired device is back within a minute */
-#define HEALTH_SHARE       20 /* a silent device's timeouts take at most 1/20 of the time */
+#define HEALTH_SHARE       50 /* a silent device's timeouts take at most 1/50 of the time */
 
 struct health {
     enum device_health state;

@@ -31,6 +31,31 @@ static size_t count_points(const struct device_config *devices, size_t n_devices
     return n;
 }
 
+bool plan_may_read(const struct device_config *device, enum register_kind kind, uint32_t address,
+                   uint32_t count)
+{
+    for (uint8_t i = 0; i < device->n_no_read; i++) {
+        const struct register_range *r = &device->no_read[i];
+        if (r->kind == kind && address < (uint32_t)r->address + r->count &&
+            r->address < address + count)
+            return false;
+    }
+    return true;
+}
+
+/* The device's block that holds this point, counted from 1. */
+static uint8_t block_of(const struct device_config *device, const struct point_config *point)
+{
+    uint32_t end = (uint32_t)point->address + value_registers(point->type);
+    for (uint8_t i = 0; i < device->n_blocks; i++) {
+        const struct register_range *r = &device->blocks[i];
+        if (r->kind == point->kind && r->address <= point->address &&
+            end <= (uint32_t)r->address + r->count)
+            return (uint8_t)(i + 1);
+    }
+    return 0;
+}
+
 static void list_points(struct plan *plan, const struct device_config *devices, size_t n_devices,
                         const struct point_config *points)
 {
@@ -45,7 +70,8 @@ static void list_points(struct plan *plan, const struct device_config *devices, 
                                             .kind = points[p].kind,
                                             .period_us = points[p].period_us,
                                             .address = points[p].address,
-                                            .n_registers = value_registers(points[p].type) };
+                                            .n_registers = value_registers(points[p].type),
+                                            .block = block_of(&devices[d], &points[p]) };
         }
     }
 }
@@ -62,20 +88,27 @@ static uint32_t end_of(const struct plan *plan, uint32_t first, uint32_t n)
 }
 
 /* May the entry join a poll that begins at address and ends before end? */
-static bool joins(const struct plan_poll *poll, uint32_t end, const struct plan_entry *entry,
-                  const struct device_config *device)
+static bool joins(const struct plan_poll *poll, uint8_t first_block, uint32_t end,
+                  const struct plan_entry *entry, const struct device_config *device)
 {
     bool bits = entry->kind == REGISTER_COIL || entry->kind == REGISTER_DISCRETE;
     uint32_t limit = bits ? device->max_registers * 16u : device->max_registers;
     uint32_t gap = device->max_gap == DEVICE_NO_GAP ? 0 : device->max_gap;
     uint32_t entry_end = (uint32_t)entry->address + entry->n_registers;
-    return entry->device == poll->device && entry->kind == poll->kind &&
-           entry->period_us == poll->period_us && entry->address <= end + gap &&
-           entry_end - poll->address <= limit;
+    if (entry->device != poll->device || entry->kind != poll->kind ||
+        entry->period_us != poll->period_us)
+        return false;
+    if (poll->fixed || entry->block != 0)
+        return poll->fixed && entry->block == first_block;
+    bool hole_may_be_read =
+        entry->address <= end || plan_may_read(device, entry->kind, end, entry->address - end);
+    return hole_may_be_read && entry->address <= end + gap && entry_end - poll->address <= limit;
 }
 
 static void set_range(const struct plan *plan, struct plan_poll *poll)
 {
+    if (poll->fixed)
+        return;
     poll->address = plan->entries[poll->first].address;
     poll->count = (uint16_t)(end_of(plan, poll->first, poll->n) - poll->address);
 }
@@ -85,16 +118,23 @@ static void batch(struct plan *plan, const struct device_config *devices)
     uint32_t n_entries = (uint32_t)plan->n_entries;
     for (uint32_t i = 0; i < n_entries;) {
         const struct plan_entry *first = &plan->entries[i];
-        struct plan_poll *poll = &plan->polls[plan->n_polls++];
+        struct plan_poll *poll = &plan->polls[plan->n_polls];
         *poll = (struct plan_poll){ .device = first->device,
                                     .first = i,
                                     .n = 1,
                                     .kind = first->kind,
                                     .address = first->address,
-                                    .period_us = first->period_us };
+                                    .period_us = first->period_us,
+                                    .origin = (uint32_t)plan->n_polls };
+        plan->n_polls++;
+        if (first->block != 0) {
+            poll->fixed = true;
+            poll->address = devices[first->device].blocks[first->block - 1].address;
+            poll->count = devices[first->device].blocks[first->block - 1].count;
+        }
         uint32_t end = end_of(plan, i, 1);
         for (i++; i < n_entries; i++) {
-            if (!joins(poll, end, &plan->entries[i], &devices[poll->device]))
+            if (!joins(poll, first->block, end, &plan->entries[i], &devices[poll->device]))
                 break;
             poll->n++;
             uint32_t entry_end = end_of(plan, i, 1);
@@ -121,12 +161,15 @@ static void stagger(struct plan *plan)
 int plan_init(struct plan *ret_plan, const struct device_config *devices, size_t n_devices,
               const struct point_config *points, int64_t epoch_us)
 {
-    struct plan plan = { .epoch_us = epoch_us,
+    struct plan plan = { .devices = devices,
+                         .epoch_us = epoch_us,
                          .n_entries = count_points(devices, n_devices, points) };
     if (plan.n_entries > 0) {
         plan.entries = calloc(plan.n_entries, sizeof plan.entries[0]);
         plan.polls = calloc(plan.n_entries, sizeof plan.polls[0]);
-        if (!plan.entries || !plan.polls) {
+        plan.refusals.cap = plan.n_entries + 1;
+        plan.refusals.items = calloc(plan.refusals.cap, sizeof plan.refusals.items[0]);
+        if (!plan.entries || !plan.polls || !plan.refusals.items) {
             plan_finish(&plan);
             return MW_ERR_NO_MEMORY;
         }
@@ -145,6 +188,7 @@ void plan_finish(struct plan *plan)
         return;
     free(plan->entries);
     free(plan->polls);
+    free(plan->refusals.items);
     *plan = (struct plan){ 0 };
 }
 
@@ -208,11 +252,63 @@ struct plan_poll *plan_due(struct plan *plan, int64_t now_us, int64_t *ret_wait_
     return next;
 }
 
-void plan_done(const struct plan *plan, struct plan_poll *poll)
+static int compare_polls(const void *left, const void *right)
+{
+    const struct plan_poll *a = left, *b = right;
+    return order(a->first, b->first);
+}
+
+/* Two pieces of one request, the second right behind the first, are one again unless the device
+ * refuses just that. */
+static bool belong_together(const struct plan *plan, const struct plan_poll *a,
+                            const struct plan_poll *b)
+{
+    if (a->origin != b->origin || a->refused || b->refused)
+        return false;
+    uint32_t end = end_of(plan, a->first, a->n + b->n);
+    return !refusals_meet(&plan->refusals, a->device, a->kind, a->address, end - a->address);
+}
+
+static bool all_pieces_done(const struct plan *plan, const struct plan_poll *poll)
+{
+    for (size_t i = 0; i < plan->n_polls; i++)
+        if (plan->polls[i].origin == poll->origin && plan->polls[i].slot != poll->slot)
+            return false;
+    return true;
+}
+
+static void mark_pieces(struct plan *plan, uint32_t origin, bool in_pieces)
+{
+    for (size_t i = 0; i < plan->n_polls; i++)
+        if (plan->polls[i].origin == origin)
+            plan->polls[i].in_pieces = in_pieces;
+}
+
+static void put_together(struct plan *plan, uint32_t origin)
+{
+    mark_pieces(plan, origin, false);
+    qsort(plan->polls, plan->n_polls, sizeof plan->polls[0], compare_polls);
+    size_t n = 1;
+    for (size_t i = 1; i < plan->n_polls; i++) {
+        struct plan_poll *last = &plan->polls[n - 1];
+        const struct plan_poll *poll = &plan->polls[i];
+        if (poll->origin == origin && belong_together(plan, last, poll)) {
+            last->n += poll->n;
+            set_range(plan, last);
+        } else {
+            plan->polls[n++] = *poll;
+        }
+    }
+    plan->n_polls = n;
+}
+
+void plan_done(struct plan *plan, struct plan_poll *poll)
 {
     poll->slot++;
     poll->due_us = due_of(plan, poll, poll->slot);
     poll->n_retries = 0;
+    if (poll->in_pieces && all_pieces_done(plan, poll))
+        put_together(plan, poll->origin);
 }
 
 bool plan_retry(const struct plan *plan, struct plan_poll *poll, int64_t at_us)
@@ -224,10 +320,8 @@ bool plan_retry(const struct plan *plan, struct plan_poll *poll, int64_t at_us)
     return true;
 }
 
-bool plan_split(struct plan *plan, struct plan_poll *poll)
+static void halve(struct plan *plan, struct plan_poll *poll)
 {
-    if (poll->n < 2)
-        return false;
     assert(plan->n_polls < plan->n_entries);
     struct plan_poll *half = &plan->polls[plan->n_polls++];
     *half = *poll;
@@ -236,11 +330,32 @@ bool plan_split(struct plan *plan, struct plan_poll *poll)
     half->n -= poll->n;
     set_range(plan, poll);
     set_range(plan, half);
-    return true;
 }
 
-void plan_refuse(struct plan_poll *poll, int64_t now_us)
+bool plan_refused(struct plan *plan, struct plan_poll *poll, uint8_t exception, bool may_halve,
+                  int64_t now_us)
 {
+    refusals_add(&plan->refusals, &(struct refusal){ .device = poll->device,
+                                                     .kind = poll->kind,
+                                                     .address = poll->address,
+                                                     .count = poll->count,
+                                                     .exception = exception,
+                                                     .since_us = now_us });
+    mark_pieces(plan, poll->origin, true);
+    if (may_halve && !poll->fixed && poll->n > 1) {
+        halve(plan, poll);
+        return true;
+    }
     poll->refused = true;
     poll->refused_until_us = now_us + PLAN_REFUSED_AGAIN_US;
+    return false;
+}
+
+void plan_accepted(struct plan *plan, struct plan_poll *poll)
+{
+    if (!poll->refused)
+        return;
+    poll->refused = false;
+    refusals_forget(&plan->refusals, poll->device, poll->kind, poll->address, poll->count);
+    mark_pieces(plan, poll->origin, true);
 }

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which request is due when. Points of one device, kind and period are read together as far as
- * max_registers and max_gap allow; a value is never split over requests. Pure: the poller asks what
- * is due and says what became of it.
+ * max_registers and max_gap allow, never across registers that may not be read; a value is never
+ * split over requests, and points within a block of the device are read by exactly that request.
+ * Pure: the poller asks what is due and says what became of it.
+ *
+ * A request that the device refuses is halved within its slot until the refusal is down to one
+ * value or to two that may not be read together. When the slot is over, what is left of the request
+ * is put together again, around what was refused.
  *
  * Every poll has a grid: slot s is due at epoch + s * period + offset, with offsets spread over the
  * period so that a bus's requests do not bunch. Deadlines are absolute and never drift. A slot that
@@ -11,6 +16,7 @@
 #define MW_FIELDBUS_PLAN_H
 
 #include "fieldbus/device.h"
+#include "fieldbus/refusals.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,6 +32,7 @@ struct plan_entry {
     enum register_kind kind;
     int64_t period_us;
     uint16_t address, n_registers;
+    uint8_t block; /* of its device, counted from 1; 0: none */
 };
 
 /* One request that repeats. */
@@ -38,13 +45,18 @@ struct plan_poll {
     int64_t slot;       /* to be run next */
     int64_t due_us;     /* when: on the grid, or later for a retry */
     uint32_t n_retries; /* of this slot, so far */
-    bool refused;       /* its only value is refused by the device */
+    bool fixed;         /* a block: all or nothing */
+    uint32_t origin;    /* polls of one number are pieces of one request */
+    bool in_pieces;     /* to be put together once all pieces are done */
+    bool refused;       /* the device refuses it, and it cannot be halved */
     int64_t refused_until_us;
 };
 
 struct plan {
-    struct plan_entry *entries; /* sorted by device, kind, period, address */
-    struct plan_poll *polls;    /* room for one per entry, since refused ones are split */
+    const struct device_config *devices; /* the bus's; borrowed */
+    struct plan_entry *entries;          /* sorted by device, kind, period, address */
+    struct plan_poll *polls;             /* room for one per entry, since refused ones are split */
+    struct refusals refusals;
     size_t n_entries, n_polls;
     int64_t epoch_us;
     bool started;
@@ -52,7 +64,7 @@ struct plan {
 
 /* Allocates the plan of a bus's points; those without a period are left out.
  *
- *   devices  settled, the bus's
+ *   devices  settled, the bus's; borrowed until plan_finish
  *   points   settled, the whole configuration's
  *
  * A value longer than its device's max_registers is read all the same. MW_ERR_NO_MEMORY. */
@@ -68,18 +80,25 @@ void plan_finish(struct plan *plan);
 struct plan_poll *plan_due(struct plan *plan, int64_t now_us, int64_t *ret_wait_us,
                            uint64_t *ret_n_skipped);
 
-/* The slot is over, well or ill: the poll is next due on its grid. */
-void plan_done(const struct plan *plan, struct plan_poll *poll);
+/* The slot is over, well or ill: the poll is next due on its grid. Ends the life of all pointers to
+ * polls, since pieces may now have been put together. */
+void plan_done(struct plan *plan, struct plan_poll *poll);
 
 /* The same slot once more, at at_us. False, and nothing changed, where the next slot is due by
  * then. */
 bool plan_retry(const struct plan *plan, struct plan_poll *poll, int64_t at_us);
 
-/* Halves a poll whose address range the device refuses; both halves are due at once for the same
- * slot. False where it is one value only. */
-bool plan_split(struct plan *plan, struct plan_poll *poll);
+/* The device answered this request with an exception that will come again. True where the poll was
+ * halved, as may_halve allows: both halves are due at once for the same slot. False: it is not to
+ * be asked before PLAN_REFUSED_AGAIN_US are over. */
+bool plan_refused(struct plan *plan, struct plan_poll *poll, uint8_t exception, bool may_halve,
+                  int64_t now_us);
 
-/* One value is refused: do not ask for it before PLAN_REFUSED_AGAIN_US are over. */
-void plan_refuse(struct plan_poll *poll, int64_t now_us);
+/* The device handed it over. */
+void plan_accepted(struct plan *plan, struct plan_poll *poll);
+
+/* No register (or bit) of this range is in a no_read range of the device. */
+bool plan_may_read(const struct device_config *device, enum register_kind kind, uint32_t address,
+                   uint32_t count);
 
 #endif

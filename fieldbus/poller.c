@@ -12,7 +12,7 @@
 
 #define MAX_TURNS         32    /* of one step; a step never holds the thread for long */
 #define SETTLE_US         20000 /* after an error: a USB adapter hands bytes on every 16 ms */
-#define PROBE_PAUSE       4     /* an unanswered probe is followed by 4 times its length without */
+#define PROBE_PAUSE       49 /* probes of silent devices take 1/50 of the line's time, all together */
 #define REOPEN_FIRST_US   INT64_C(100000)
 #define REOPEN_MAX_RTU_US INT64_C(1000000) /* a plugged-in adapter is back within a second */
 #define REOPEN_MAX_TCP_US INT64_C(10000000)
@@ -314,7 +314,7 @@ static void on_reply(struct poller *p)
         canary_back(unit);
         return;
     }
-    poll->refused = false;
+    plan_accepted(&p->plan, poll);
     finish_slot(p, poll, p->reply.registers, MW_QUALITY_NONE);
 }
 
@@ -339,10 +339,9 @@ static void on_exception(struct poller *p)
         return;
     }
     bool illegal = code == ILLEGAL_ADDRESS || code == ILLEGAL_VALUE;
-    if (illegal && plan_split(&p->plan, poll))
+    if ((illegal || code == ILLEGAL_FUNCTION) &&
+        plan_refused(&p->plan, poll, code, illegal, p->now_us))
         return;
-    if (illegal || code == ILLEGAL_FUNCTION)
-        plan_refuse(poll, p->now_us);
     finish_slot(p, poll, NULL, MW_QUALITY_BAD);
 }
 
@@ -366,7 +365,7 @@ static int64_t asking_turn(struct poller *p)
         return 0;
     case MW_ERR_MISMATCH:
         COUNT(p, unit, n_refused_stale);
-        if (p->bus->kind != BUS_RTU) {
+        if (!bus_speaks_rtu(p->bus)) {
             exchange_failed(p, result);
             return 0;
         }

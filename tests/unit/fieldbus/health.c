@@ -13,7 +13,7 @@ START_TEST(a_device_is_retrying_for_its_retries_then_offline)
     ck_assert(!health_failed(&health, &device, 2000));
     ck_assert(health_failed(&health, &device, 3000));
     ck_assert_int_eq(health.state, DEVICE_OFFLINE);
-    ck_assert_int_eq(health.ask_us, 3000 + 20 * 300000);
+    ck_assert_int_eq(health.ask_us, 3000 + HEALTH_SHARE * 300000);
 }
 END_TEST
 

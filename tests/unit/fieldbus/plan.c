@@ -183,24 +183,220 @@ START_TEST(a_retry_keeps_its_slot_and_never_takes_the_next_ones)
 }
 END_TEST
 
-START_TEST(splitting_ends_with_single_values_and_loses_none)
+/* One slot of a device that refuses every request that holds all of one of these ranges. Returns
+ * how many requests it took; *ret_lost how many values were not handed over. */
+struct refused_range {
+    uint16_t address, count;
+};
+
+static size_t run_slot(struct plan *plan, const struct refused_range *bad, size_t n_bad,
+                       int64_t now_us, size_t *ret_lost)
 {
-    struct point_config points[9];
-    for (uint16_t i = 0; i < 9; i++)
-        points[i] = point((uint16_t)(2 * i), VALUE_FLOAT32, 1000);
-    struct device_config d = device(0, 9);
-    struct plan plan = make(&d, 1, points);
-    for (size_t i = 0; i < plan.n_polls;)
-        i += !plan_split(&plan, &plan.polls[i]);
-    ck_assert_uint_eq(plan.n_polls, 9);
-    bool seen[9] = { false };
-    for (size_t i = 0; i < 9; i++) {
-        ck_assert_uint_eq(plan.polls[i].count, 2);
-        seen[plan.polls[i].address / 2] = true;
+    size_t n_requests = 0;
+    int64_t wait_us = 0;
+    uint64_t n_skipped = 0;
+    *ret_lost = 0;
+    for (struct plan_poll *poll; (poll = plan_due(plan, now_us, &wait_us, &n_skipped));) {
+        bool asked = !poll->refused || now_us >= poll->refused_until_us;
+        bool refused = !asked;
+        n_requests += asked;
+        for (size_t i = 0; i < n_bad && asked; i++)
+            refused = refused || (poll->address <= bad[i].address &&
+                                  bad[i].address + bad[i].count <= poll->address + poll->count);
+        if (asked && refused && plan_refused(plan, poll, 2, true, now_us))
+            continue;
+        if (!refused)
+            plan_accepted(plan, poll);
+        *ret_lost += refused ? poll->n : 0;
+        plan_done(plan, poll);
     }
-    for (size_t i = 0; i < 9; i++)
-        ck_assert(seen[i]);
+    return n_requests;
+}
+
+#define HUNDRED_PERIOD_US 1000
+
+static struct plan hundred(struct point_config points[100], struct device_config *d)
+{
+    for (uint16_t i = 0; i < 100; i++)
+        points[i] = point(i, VALUE_UINT16, HUNDRED_PERIOD_US);
+    *d = device(0, 100);
+    return make(d, 1, points);
+}
+
+START_TEST(one_bad_register_in_a_block_of_100_costs_one_value_and_later_one_request)
+{
+    for (uint16_t bad = 0; bad < 100; bad++) {
+        struct point_config points[100];
+        struct device_config d;
+        struct plan plan = hundred(points, &d);
+        struct refused_range range = { bad, 1 };
+        size_t lost = 0;
+        run_slot(&plan, &range, 1, EPOCH_US, &lost);
+        ck_assert_uint_eq(lost, 1);
+        size_t n = run_slot(&plan, &range, 1, EPOCH_US + HUNDRED_PERIOD_US, &lost);
+        ck_assert_uint_eq(lost, 1);
+        ck_assert_uint_eq(n, bad == 0 || bad == 99 ? 1 : 2);
+        ck_assert_uint_eq(plan.refusals.n, 1);
+        ck_assert_uint_eq(plan.refusals.items[0].address, bad);
+        ck_assert_uint_eq(plan.refusals.items[0].count, 1);
+        plan_finish(&plan);
+    }
+}
+END_TEST
+
+START_TEST(registers_that_may_not_be_read_together_are_read_apart_and_none_is_lost)
+{
+    struct point_config points[100];
+    struct device_config d;
+    struct plan plan = hundred(points, &d);
+    struct refused_range seam = { 41, 2 };
+    size_t lost = 0;
+    run_slot(&plan, &seam, 1, EPOCH_US, &lost);
+    ck_assert_uint_eq(lost, 0);
+    ck_assert_uint_eq(run_slot(&plan, &seam, 1, EPOCH_US + HUNDRED_PERIOD_US, &lost), 2);
+    ck_assert_uint_eq(lost, 0);
     plan_finish(&plan);
+}
+END_TEST
+
+START_TEST(a_refused_register_is_tried_again_rarely_and_taken_back)
+{
+    struct point_config points[100];
+    struct device_config d;
+    struct plan plan = hundred(points, &d);
+    struct refused_range bad[] = { { 10, 1 }, { 11, 1 }, { 90, 1 } };
+    size_t lost = 0;
+    run_slot(&plan, bad, 3, EPOCH_US, &lost);
+    ck_assert_uint_eq(lost, 3);
+    int64_t later_us = EPOCH_US + PLAN_REFUSED_AGAIN_US;
+    ck_assert_uint_eq(run_slot(&plan, bad, 3, later_us - HUNDRED_PERIOD_US, &lost), 3);
+    ck_assert_uint_eq(run_slot(&plan, bad + 2, 1, later_us, &lost), 6);
+    ck_assert_uint_eq(lost, 1);
+    ck_assert_uint_eq(run_slot(&plan, bad + 2, 1, later_us + HUNDRED_PERIOD_US, &lost), 2);
+    ck_assert_uint_eq(lost, 1);
+    ck_assert_uint_eq(plan.refusals.n, 1);
+    plan_finish(&plan);
+}
+END_TEST
+
+/* Any set of bad registers, also of values of two registers: nothing else is lost, from the first
+ * slot on, and the second slot needs at most one request more than there are refusals. */
+START_TEST(whatever_is_refused_nothing_else_is_lost)
+{
+    uint64_t seed = 7;
+    for (int run = 0; run < 300; run++) {
+        struct point_config points[60];
+        struct refused_range bad[6];
+        size_t n_bad = 0, lost = 0;
+        for (uint16_t i = 0; i < 60; i++)
+            points[i] = point((uint16_t)(2 * i), VALUE_FLOAT32, 1000);
+        for (uint16_t i = 0; i < 60 && n_bad < 6; i++) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            if (seed >> 60 == 0)
+                bad[n_bad++] = (struct refused_range){ (uint16_t)(2 * i + (seed >> 59 & 1)), 1 };
+        }
+        struct device_config d = device(0, 60);
+        struct plan plan = make(&d, 1, points);
+        run_slot(&plan, bad, n_bad, EPOCH_US, &lost);
+        ck_assert_uint_eq(lost, n_bad);
+        size_t n = run_slot(&plan, bad, n_bad, EPOCH_US + 1000, &lost);
+        ck_assert_uint_eq(lost, n_bad);
+        ck_assert_uint_le(n, n_bad + 1);
+        plan_finish(&plan);
+    }
+}
+END_TEST
+
+START_TEST(a_function_the_device_does_not_know_is_not_halved)
+{
+    struct point_config points[100];
+    struct device_config d;
+    struct plan plan = hundred(points, &d);
+    int64_t wait_us = 0;
+    uint64_t n_skipped = 0;
+    struct plan_poll *poll = plan_due(&plan, EPOCH_US, &wait_us, &n_skipped);
+    ck_assert(!plan_refused(&plan, poll, 1, false, EPOCH_US));
+    ck_assert_uint_eq(plan.n_polls, 1);
+    ck_assert(poll->refused);
+    plan_finish(&plan);
+}
+END_TEST
+
+START_TEST(a_block_is_read_by_exactly_its_request_and_never_halved)
+{
+    struct point_config points[] = { point(9, VALUE_INT16, 1000), point(12, VALUE_INT16, 1000),
+                                     point(14, VALUE_FLOAT32, 1000), point(21, VALUE_INT16, 1000) };
+    struct device_config d = device(0, 4);
+    d.n_blocks = 1;
+    d.blocks[0] = (struct register_range){ REGISTER_HOLDING, 10, 10 };
+    struct plan plan = make(&d, 1, points);
+    ck_assert_uint_eq(plan.n_polls, 3);
+    range(&plan, 0, 9, 1, 1);
+    range(&plan, 1, 10, 10, 2);
+    range(&plan, 2, 21, 1, 1);
+    ck_assert(!plan_refused(&plan, &plan.polls[1], 2, true, EPOCH_US));
+    ck_assert_uint_eq(plan.n_polls, 3);
+    plan_finish(&plan);
+}
+END_TEST
+
+START_TEST(registers_that_must_not_be_read_are_never_read_across)
+{
+    struct point_config points[] = { point(0, VALUE_INT16, 1000), point(5, VALUE_INT16, 1000),
+                                     point(8, VALUE_INT16, 1000) };
+    struct device_config d = device(0, 3);
+    d.n_no_read = 2;
+    d.no_read[0] = (struct register_range){ REGISTER_HOLDING, 4, 1 };
+    d.no_read[1] = (struct register_range){ REGISTER_INPUT, 6, 1 };
+    struct plan plan = make(&d, 1, points);
+    ck_assert_uint_eq(plan.n_polls, 2);
+    range(&plan, 0, 0, 1, 1);
+    range(&plan, 1, 5, 4, 2);
+    plan_finish(&plan);
+}
+END_TEST
+
+/* The rule of a rival: the next field joins while at most this many registers are inserted before
+ * it and the request stays within the limit. Stated here anew, on a sorted list. */
+static size_t requests_by_max_insert(const bool used[], uint16_t n_used, uint16_t max_insert,
+                                     uint16_t max_registers)
+{
+    size_t n = 0;
+    int first = -1, last = -1;
+    for (uint16_t a = 0; a < n_used; a++) {
+        if (!used[a])
+            continue;
+        if (n == 0 || a - last - 1 > max_insert || a - first + 1 > max_registers) {
+            n++;
+            first = a;
+        }
+        last = a;
+    }
+    return n;
+}
+
+START_TEST(a_random_map_needs_no_more_requests_than_the_max_insert_rule)
+{
+    uint64_t seed = 3;
+    for (int run = 0; run < 200; run++) {
+        bool used[1000] = { false };
+        struct point_config points[200];
+        for (uint32_t i = 0; i < 200;) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            uint16_t address = (uint16_t)((seed >> 33) % 1000);
+            if (used[address])
+                continue;
+            used[address] = true;
+            points[i++] = point(address, VALUE_UINT16, 1000);
+        }
+        struct device_config d = device(0, 200);
+        d.max_gap = (uint16_t)(run % 20 + 1);
+        d.max_registers = (uint16_t)(run % 3 == 0 ? 40 : 125);
+        struct plan plan = make(&d, 1, points);
+        ck_assert_uint_le(plan.n_polls,
+                          requests_by_max_insert(used, 1000, d.max_gap, d.max_registers));
+        plan_finish(&plan);
+    }
 }
 END_TEST
 
@@ -223,4 +419,11 @@ MW_SUITE("fieldbus/plan", neighbours_are_read_together_across_small_holes_only,
          requests_of_a_bus_start_spread_over_the_period_with_one_slot_number,
          deadlines_do_not_drift_in_a_day_and_no_slot_is_lost_from_the_count,
          a_retry_keeps_its_slot_and_never_takes_the_next_ones,
-         splitting_ends_with_single_values_and_loses_none, a_bus_without_points_rests)
+         one_bad_register_in_a_block_of_100_costs_one_value_and_later_one_request,
+         registers_that_may_not_be_read_together_are_read_apart_and_none_is_lost,
+         a_refused_register_is_tried_again_rarely_and_taken_back,
+         whatever_is_refused_nothing_else_is_lost,
+         a_function_the_device_does_not_know_is_not_halved,
+         a_block_is_read_by_exactly_its_request_and_never_halved,
+         registers_that_must_not_be_read_are_never_read_across,
+         a_random_map_needs_no_more_requests_than_the_max_insert_rule, a_bus_without_points_rests)
