@@ -78,6 +78,17 @@ void build_device_timing(const struct reader *r, const char *timeout, const char
                          const char *pause, const char *retries, const char *max_registers,
                          const char *max_gap, struct device_config *device);
 
+/* The list under this key (no_read, blocks), where it is given; *ret_n is untouched where it is
+ * not. */
+void build_ranges(const struct reader *r, const char *key, const struct raw_range *raw,
+                  uint32_t n_raw, enum address_style style, struct register_range *ranges,
+                  uint8_t *ret_n);
+/* Ranges against each other and against the device's points; r is at the device. */
+void build_check_ranges(const struct reader *r, const struct device_config *device,
+                        const struct point_config *points);
+/* Points of one block are polled together: with the shortest period of them. */
+void build_block_periods(struct config *config);
+
 /* The profile of that name, read at its first use; NULL after it was reported that there is none.
  * The reader's key "profile" is where it is named. */
 const struct profile *profile_get(struct build *b, const struct reader *r, const char *name);

@@ -301,9 +301,20 @@ static void build_own_point(struct build *b, struct device_config *device, uint3
     build_point(&r, raw, style, point);
 }
 
+static void shift_ranges(const struct reader *r, uint64_t shift, struct register_range *ranges,
+                         uint8_t n)
+{
+    for (uint8_t i = 0; i < n; i++) {
+        if (ranges[i].address + ranges[i].count + shift > UINT16_MAX + 1u)
+            report_node(r->report, r->node, "address_offset", "moves a range beyond address 65535");
+        else
+            ranges[i].address = (uint16_t)(ranges[i].address + shift);
+    }
+}
+
 /* Every address moves by the same number of registers, as with nodes behind a radio gateway. */
 static void shift_addresses(struct build *b, const struct reader *r, const char *text,
-                            const struct device_config *device)
+                            struct device_config *device)
 {
     uint64_t shift = read_whole(r, "address_offset", text, 0, UINT16_MAX, 0);
     struct config *c = b->config;
@@ -314,6 +325,8 @@ static void shift_addresses(struct build *b, const struct reader *r, const char 
         else
             c->points[i].address = (uint16_t)(c->points[i].address + shift);
     }
+    shift_ranges(r, shift, device->no_read, device->n_no_read);
+    shift_ranges(r, shift, device->blocks, device->n_blocks);
 }
 
 static void build_points(struct build *b, const struct node *node, const struct raw_device *raw,
@@ -331,6 +344,10 @@ static void build_points(struct build *b, const struct node *node, const struct 
             *point = profile->points[i];
     }
     enum address_style style = build_address_style(&r, raw->address_style);
+    build_ranges(&r, "no_read", raw->no_read, raw->no_read_count, style, device->no_read,
+                 &device->n_no_read);
+    build_ranges(&r, "blocks", raw->blocks, raw->blocks_count, style, device->blocks,
+                 &device->n_blocks);
     const struct node *own = node_get(node, "points");
     own = own ? own->first : NULL;
     for (size_t i = 0; i < raw->points_count; i++, own = own->next)
@@ -384,6 +401,7 @@ static void build_device(struct build *b, const struct node *node, const struct 
     struct mw_complaints to = report_complaints(&settling);
     (void)device_settle(device, known ? &c->buses[bus] : &any, &to);
     settle_points(b, device);
+    build_check_ranges(&r, device, c->points);
 }
 
 void build_devices(struct build *b)

@@ -125,5 +125,6 @@ void build_check(struct build *b)
         if (!entry->faulty)
             check_channels(b, entry, &b->plans[i]);
     set_periods(b->config);
+    build_block_periods(b->config);
     check_load(b);
 }

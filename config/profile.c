@@ -36,7 +36,8 @@ static int find_file(const struct build *b, struct profile *profile, size_t *ret
     return result;
 }
 
-static void build_header(struct build *b, struct profile *profile)
+/* Returns how addresses are written in it. */
+static enum address_style build_header(struct build *b, struct profile *profile)
 {
     const struct raw_profile *raw = profile->raw;
     struct reader r = { b->report, profile->document.root };
@@ -49,13 +50,17 @@ static void build_header(struct build *b, struct profile *profile)
     profile->device.retries = UINT32_MAX;
     build_device_timing(&r, raw->timeout, raw->turnaround, raw->pause, raw->retries,
                         raw->max_registers, raw->max_gap, &profile->device);
+    enum address_style style = build_address_style(&r, raw->address_style);
+    build_ranges(&r, "no_read", raw->no_read, raw->no_read_count, style, profile->device.no_read,
+                 &profile->device.n_no_read);
+    build_ranges(&r, "blocks", raw->blocks, raw->blocks_count, style, profile->device.blocks,
+                 &profile->device.n_blocks);
+    return style;
 }
 
-static int build_points(struct build *b, struct profile *profile)
+static int build_points(struct build *b, struct profile *profile, enum address_style style)
 {
     const struct raw_profile *raw = profile->raw;
-    struct reader root = { b->report, profile->document.root };
-    enum address_style style = build_address_style(&root, raw->address_style);
     profile->points = calloc(raw->points_count + 1u, sizeof profile->points[0]);
     if (!profile->points)
         return MW_ERR_NO_MEMORY;
@@ -98,8 +103,8 @@ static int load_profile(struct build *b, struct profile *profile, const struct r
         result =
             raw_profile_load(&profile->raw, &profile->document, profile->bytes, n_bytes, b->report);
     if (result == MW_OK) {
-        build_header(b, profile);
-        result = build_points(b, profile);
+        enum address_style style = build_header(b, profile);
+        result = build_points(b, profile, style);
     }
     return result;
 }

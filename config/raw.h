@@ -37,9 +37,15 @@ struct raw_point {
     uint32_t range_count;
 };
 
+struct raw_range {
+    char *kind, *address, *count;
+};
+
 struct raw_device {
     char *name, *bus, *unit, *profile, *address_style, *address_offset;
     char *timeout, *turnaround, *pause, *retries, *max_registers, *max_gap;
+    struct raw_range *no_read, *blocks;
+    uint32_t no_read_count, blocks_count;
     struct raw_point *points;
     uint32_t points_count;
 };
@@ -120,6 +126,8 @@ struct raw_profile {
     char **sources;
     uint32_t sources_count;
     char *address_style, *timeout, *turnaround, *pause, *retries, *max_registers, *max_gap;
+    struct raw_range *no_read, *blocks;
+    uint32_t no_read_count, blocks_count;
     struct raw_point *points;
     uint32_t points_count;
 };

@@ -85,6 +85,16 @@ static const struct cyaml_schema_value POINT_ENTRY = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_point, POINT),
 };
 
+static const struct cyaml_schema_field RANGE[] = {
+    TEXT(struct raw_range, kind),
+    NEED(struct raw_range, address),
+    NEED(struct raw_range, count),
+    CYAML_FIELD_END,
+};
+static const struct cyaml_schema_value RANGE_ENTRY = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_range, RANGE),
+};
+
 static const struct cyaml_schema_field DEVICE[] = {
     NEED(struct raw_device, name),
     NEED(struct raw_device, bus),
@@ -98,6 +108,8 @@ static const struct cyaml_schema_field DEVICE[] = {
     TEXT(struct raw_device, retries),
     TEXT(struct raw_device, max_registers),
     TEXT(struct raw_device, max_gap),
+    LIST(struct raw_device, no_read, &RANGE_ENTRY, DEVICE_MAX_RANGES),
+    LIST(struct raw_device, blocks, &RANGE_ENTRY, DEVICE_MAX_RANGES),
     LIST(struct raw_device, points, &POINT_ENTRY, MAX_ON_UNIT),
     CYAML_FIELD_END,
 };
@@ -242,6 +254,8 @@ static const struct cyaml_schema_field PROFILE[] = {
     TEXT(struct raw_profile, retries),
     TEXT(struct raw_profile, max_registers),
     TEXT(struct raw_profile, max_gap),
+    LIST(struct raw_profile, no_read, &RANGE_ENTRY, DEVICE_MAX_RANGES),
+    LIST(struct raw_profile, blocks, &RANGE_ENTRY, DEVICE_MAX_RANGES),
     NEED_LIST(struct raw_profile, points, &POINT_ENTRY, MAX_ON_UNIT),
     CYAML_FIELD_END,
 };

@@ -99,6 +99,14 @@ static size_t descriptors(void *ctx, struct pollfd *ret_fds, size_t cap)
 
 /* ---- construction ---- */
 
+/* Paho takes these for a proxy of every connection, TLS or not, even where they are empty; what the
+ * broker is, the configuration says. Before any thread is there. */
+static void forget_proxies(void)
+{
+    unsetenv("http_proxy");
+    unsetenv("https_proxy");
+}
+
 static int open_signals(struct gateway *g)
 {
     sigset_t wanted;
@@ -238,6 +246,7 @@ int gateway_open(struct gateway *g, const struct config *config)
     struct clock_time now = clock_read();
     char why[256];
     *g = (struct gateway){ .config = config, .signals = -1, .control = { .listener = -1 } };
+    forget_proxies();
     int result = open_signals(g);
     if (result >= 0)
         result = init_workers(g);

@@ -133,9 +133,9 @@ class Plant:
     def path(self, name):
         return os.path.join(self.folder, name)
 
-    def start(self, command, log):
+    def start(self, command, log, **environment):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL,
-                                   stderr=open(self.path(log), "ab"), cwd=self.folder)
+                                   env={**os.environ, **environment}, stderr=open(self.path(log), "ab"), cwd=self.folder)
         self.processes.append(process)
         return process
 
@@ -172,7 +172,8 @@ class Plant:
     def start_gateway(self, profiles, wait=True):
         self.gateway = self.start([os.path.join(self.programs, "millwrightd"),
                                    "--config", self.path("millwright.yaml"),
-                                   "--profiles", profiles], "millwrightd.log")
+                                   "--profiles", profiles], "millwrightd.log",
+                                  http_proxy="http://127.0.0.1:9")  # nobody may listen to it
         if wait:
             wait_until(lambda: self.gateway.poll() is not None or self.status(quiet=True), 30,
                        "millwrightd")

@@ -94,7 +94,9 @@ class Driver:
         args = [str(DRIVER)]
         for name, value in options.items():
             args += ["--" + name.replace("_", "-"), str(value)]
-        self.process = subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        # Paho would take a proxy from these; millwrightd forgets them.
+        environment = {k: v for k, v in os.environ.items() if not k.endswith("_proxy")}
+        self.process = subprocess.Popen(args, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=sys.stderr)
         self.lines, self.lock, self.ended = [], threading.Condition(), False
         threading.Thread(target=self._run, daemon=True).start()
