@@ -53,6 +53,29 @@ static void print_head(const json_t *root)
            json_is_true(json_object_get(store, "well")) ? "well" : text_of(store, "text"));
 }
 
+static void print_buses(const json_t *buses)
+{
+    size_t i;
+    json_t *b;
+    printf("\n%-24s %10s %10s %14s %14s\n", "BUS", "POLLS", "LEFT OUT", "LATE p99 ms",
+           "ANSWER p99 ms");
+    json_array_foreach(buses, i, b)
+        printf("%-24s %10lld %10lld %14.3f %14.3f%s\n", text_of(b, "name"),
+               number_of(b, "slots_run"), number_of(b, "slots_missed"),
+               (double)number_of(json_object_get(b, "start_jitter"), "p99_us") / 1000,
+               (double)number_of(json_object_get(b, "response"), "p99_us") / 1000,
+               json_is_true(json_object_get(b, "overloaded")) ? "  cannot keep up" : "");
+}
+
+static void print_refused(const json_t *device)
+{
+    size_t i;
+    json_t *r;
+    json_array_foreach(json_object_get(device, "refused"), i, r) printf(
+        "  refuses %s %lld to %lld (exception %lld)\n", text_of(r, "kind"), number_of(r, "address"),
+        number_of(r, "address") + number_of(r, "count") - 1, number_of(r, "exception"));
+}
+
 static void print_devices(const json_t *devices)
 {
     size_t i;
@@ -60,10 +83,13 @@ static void print_devices(const json_t *devices)
     printf("\n%-24s %-12s %4s %-9s %10s %10s\n", "DEVICE", "BUS", "UNIT", "HEALTH", "REPLIES",
            "ERRORS");
     json_array_foreach(devices, i, d)
+    {
         printf("%-24s %-12s %4lld %-9s %10lld %10lld\n", text_of(d, "name"), text_of(d, "bus"),
                number_of(d, "unit"), text_of(d, "health"), number_of(d, "replies"),
                number_of(d, "timeouts") + number_of(d, "crc") + number_of(d, "mismatched") +
                    number_of(d, "exceptions") + number_of(d, "io_errors"));
+        print_refused(d);
+    }
 }
 
 static void print_machine(const json_t *m)
@@ -152,8 +178,10 @@ static void print_all(const json_t *root, const struct client_options *options)
     if (options->watch && isatty(STDOUT_FILENO))
         fputs("\033[H\033[2J", stdout);
     print_head(root);
-    if (!options->subject)
+    if (!options->subject) {
+        print_buses(json_object_get(root, "buses"));
         print_devices(json_object_get(root, "devices"));
+    }
     print_machines(json_object_get(root, "machines"), options->subject);
 }
 

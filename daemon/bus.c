@@ -37,6 +37,7 @@ static void hand_out_stats(struct bus_stage *stage, const struct bus_entry *entr
         report.device = entry->devices[i];
         report.stats = poller_device_stats(entry->poller, report.device);
         report.health = (uint8_t)poller_device_health(entry->poller, report.device);
+        report.refusals = poller_device_refusals(entry->poller, report.device);
         mw_ring_push(&stage->reports, &report);
     }
 }

@@ -22,7 +22,7 @@ uint64_t pipeline_polls(const struct pipeline *p)
 {
     uint64_t n = 0;
     for (size_t b = 0; b < p->config->n_buses; b++)
-        n += p->bus_stats[b].n_replies;
+        n += p->watched_buses[b].stats.n_replies;
     return n;
 }
 
@@ -38,6 +38,6 @@ uint64_t pipeline_bytes_polled(const struct pipeline *p)
 {
     uint64_t n = 0;
     for (size_t b = 0; b < p->config->n_buses; b++)
-        n += p->bus_stats[b].n_bytes_read;
+        n += p->watched_buses[b].stats.n_bytes_read;
     return n;
 }

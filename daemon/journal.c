@@ -92,6 +92,22 @@ void journal_bus(const struct config *config, const struct bus_report *report)
             health_text(report->health), mw_result_text(report->event.result));
 }
 
+void journal_load(const struct config *config, uint32_t bus, uint64_t n_missed, uint64_t n_polls,
+                  bool overloaded)
+{
+    char field[128];
+    const char *name = config->buses[bus].name;
+    field_of(field, sizeof field, "MW_BUS", name);
+    if (overloaded)
+        say(LOG_WARNING, field,
+            "bus %s cannot keep up: %llu of the last minute's %llu polls were left out; poll "
+            "slower, or "
+            "split the bus",
+            name, (unsigned long long)n_missed, (unsigned long long)n_polls);
+    else
+        say(LOG_NOTICE, field, "bus %s keeps up again", name);
+}
+
 void journal_model(const char *machine, const uint8_t *digest, int result, const char *why)
 {
     char field[128];

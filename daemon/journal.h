@@ -13,6 +13,9 @@ void journal_stopping(int signal_number);
 void journal_alert(const struct config *config, const struct mw_alert *alert);
 void journal_bus(const struct config *config, const struct bus_report *report);
 /* result MW_OK: installed; else why not. */
+/* A bus began or ceased to leave polls out for lack of time. */
+void journal_load(const struct config *config, uint32_t bus, uint64_t n_missed, uint64_t n_polls,
+                  bool overloaded);
 void journal_model(const char *machine, const uint8_t *digest, int result, const char *why);
 /* text NULL: the store is well again. */
 void journal_store(const char *text);

@@ -26,6 +26,7 @@ struct bus_report {
     uint8_t health;  /* enum device_health */
     struct poller_event event;
     struct poller_stats stats;
+    struct poller_refusals refusals; /* of a device */
 };
 
 /* main → store: one frame and its score for the history. */

@@ -13,6 +13,7 @@
 #define ORDER_ITEMS  512
 #define NEWS_ITEMS   1024
 #define TICK_US      200000
+#define MINUTE_US    60000000
 #define SYNCED_US    1000000
 #define STATE_US     60000000 /* detector states are saved this often beside the alarms */
 #define SAMPLES_STEP 4096     /* taken from one bus in one step, so that all get their turn */
@@ -70,8 +71,9 @@ int pipeline_create(struct pipeline **ret_pipeline, const struct config *config,
     p->next_number = 1;
     p->machines = calloc(config->n_machines + 1, sizeof *p->machines);
     p->devices = calloc(config->n_devices + 1, sizeof *p->devices);
-    p->bus_stats = calloc(config->n_buses + 1, sizeof *p->bus_stats);
-    if (!p->machines || !p->devices || !p->bus_stats || map_points(p) < 0 || make_rings(p) < 0) {
+    p->watched_buses = calloc(config->n_buses + 1, sizeof *p->watched_buses);
+    if (!p->machines || !p->devices || !p->watched_buses || map_points(p) < 0 ||
+        make_rings(p) < 0) {
         pipeline_destroy(p);
         return MW_ERR_NO_MEMORY;
     }
@@ -91,7 +93,7 @@ void pipeline_destroy(struct pipeline *p)
     }
     free(p->machines);
     free(p->devices);
-    free(p->bus_stats);
+    free(p->watched_buses);
     free(p->first_channel);
     free(p->channels);
     free(p->frame_items);
@@ -139,11 +141,31 @@ static void take_sample(struct pipeline *p, const struct mw_sample *sample)
     }
 }
 
+/* A bus is overloaded where more than 1 % of a minute's polls could not be run in time. */
+static void take_bus_stats(struct pipeline *p, const struct bus_report *report,
+                           const struct clock_time *now)
+{
+    struct bus_watch *watch = &p->watched_buses[report->bus];
+    watch->stats = report->stats;
+    if (watch->minute_us == 0)
+        watch->minute_us = now->mono_us;
+    if (now->mono_us - watch->minute_us < MINUTE_US)
+        return;
+    uint64_t n_missed = watch->stats.n_slots_missed - watch->minute_stats.n_slots_missed;
+    uint64_t n_run = watch->stats.n_slots_run - watch->minute_stats.n_slots_run;
+    bool overloaded = n_missed * 100 > n_missed + n_run;
+    if (overloaded != watch->overloaded)
+        journal_load(p->config, report->bus, n_missed, n_missed + n_run, overloaded);
+    watch->overloaded = overloaded;
+    watch->minute_us = now->mono_us;
+    watch->minute_stats = watch->stats;
+}
+
 static void take_report(struct pipeline *p, const struct bus_report *report,
                         const struct clock_time *now)
 {
     if (report->kind == BUS_STATS && report->device == UINT32_MAX) {
-        p->bus_stats[report->bus] = report->stats;
+        take_bus_stats(p, report, now);
         return;
     }
     if (report->device == UINT32_MAX) {
@@ -157,6 +179,7 @@ static void take_report(struct pipeline *p, const struct bus_report *report,
     d->health = report->health;
     if (report->kind == BUS_STATS) {
         d->stats = report->stats;
+        d->refusals = report->refusals;
     } else {
         d->result = report->event.result;
         journal_bus(p->config, report);

@@ -24,14 +24,21 @@ struct device_watch {
     uint8_t health;    /* enum device_health */
     int64_t online_us; /* monotonic: since when it is online */
     struct poller_stats stats;
+    struct poller_refusals refusals;
     int result; /* why it is offline */
+};
+
+struct bus_watch {
+    struct poller_stats stats, minute_stats; /* now, and when the running minute began */
+    int64_t minute_us;                       /* monotonic */
+    bool overloaded;                         /* in the last whole minute */
 };
 
 struct pipeline {
     const struct config *config;
     struct machine *machines;
     struct device_watch *devices;
-    struct poller_stats *bus_stats;
+    struct bus_watch *watched_buses;
     struct bus_stage **buses; /* borrowed: where samples come from */
     size_t n_buses;
     uint32_t *first_channel; /* [n_points + 1] into channels */

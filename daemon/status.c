@@ -30,17 +30,65 @@ static const char *link_text(uint8_t state)
     return state <= LINK_UP ? words[state] : "unknown";
 }
 
+/* Buckets that hold something, as [upper end in us, count]. */
+static json_t *histogram(const struct histogram *h)
+{
+    json_t *buckets = json_array();
+    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        if (h->counts[i] > 0)
+            json_array_append_new(buckets, json_pack("[I,I]", (json_int_t)histogram_upper_us(i),
+                                                     (json_int_t)h->counts[i]));
+    return json_pack("{sI sI so}", "p50_us", (json_int_t)histogram_percentile_us(h, 0.5), "p99_us",
+                     (json_int_t)histogram_percentile_us(h, 0.99), "buckets", buckets);
+}
+
 static json_t *poll_stats(const struct poller_stats *s)
 {
-    return json_pack("{sI sI sI sI sI sI sI sI sI sI sI sI sI sI}", "requests",
-                     (json_int_t)s->n_requests, "replies", (json_int_t)s->n_replies, "timeouts",
-                     (json_int_t)s->n_timeouts, "exceptions", (json_int_t)s->n_exceptions, "crc",
-                     (json_int_t)s->n_crc, "mismatched", (json_int_t)s->n_mismatched,
-                     "refused_stale", (json_int_t)s->n_refused_stale, "io_errors",
-                     (json_int_t)s->n_io_errors, "reopens", (json_int_t)s->n_reopens, "slots_run",
-                     (json_int_t)s->n_slots_run, "slots_missed", (json_int_t)s->n_slots_missed,
-                     "samples_good", (json_int_t)s->n_samples_good, "samples_other",
-                     (json_int_t)s->n_samples_other, "bytes_read", (json_int_t)s->n_bytes_read);
+    const struct {
+        const char *name;
+        uint64_t count;
+    } counts[] = {
+        { "requests", s->n_requests },
+        { "replies", s->n_replies },
+        { "timeouts", s->n_timeouts },
+        { "exceptions", s->n_exceptions },
+        { "crc", s->n_crc },
+        { "mismatched", s->n_mismatched },
+        { "refused_stale", s->n_refused_stale },
+        { "io_errors", s->n_io_errors },
+        { "reopens", s->n_reopens },
+        { "slots_run", s->n_slots_run },
+        { "slots_missed", s->n_slots_missed },
+        { "samples_good", s->n_samples_good },
+        { "samples_other", s->n_samples_other },
+        { "bytes_read", s->n_bytes_read },
+        { "tried_again", s->n_tried_again },
+    };
+    json_t *stats = json_object();
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        json_object_set_new(stats, counts[i].name, json_integer((json_int_t)counts[i].count));
+    json_object_set_new(stats, "start_jitter", histogram(&s->start));
+    json_object_set_new(stats, "response", histogram(&s->response));
+    return stats;
+}
+
+static const char *kind_text(enum register_kind kind)
+{
+    static const char *const words[] = { "none", "holding", "input", "coil", "discrete" };
+    return (size_t)kind < sizeof words / sizeof words[0] ? words[kind] : "unknown";
+}
+
+static json_t *refusals(const struct poller_refusals *refusals, const struct clock_time *now)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < refusals->n && i < POLLER_MAX_REFUSALS; i++) {
+        const struct refusal *r = &refusals->items[i];
+        json_array_append_new(
+            list, json_pack("{ss si si si sI}", "kind", kind_text(r->kind), "address",
+                            (int)r->address, "count", (int)r->count, "exception", (int)r->exception,
+                            "since_s", (json_int_t)((now->mono_us - r->since_us) / 1000000)));
+    }
+    return list;
 }
 
 static json_t *learning(const struct learn_progress *l)
@@ -91,7 +139,7 @@ static json_t *machines(const struct pipeline *p, const char *only)
     return list;
 }
 
-static json_t *devices(const struct pipeline *p, const char *only)
+static json_t *devices(const struct pipeline *p, const char *only, const struct clock_time *now)
 {
     json_t *list = json_array();
     for (size_t d = 0; !only && d < p->config->n_devices; d++) {
@@ -101,6 +149,8 @@ static json_t *devices(const struct pipeline *p, const char *only)
         json_object_set_new(device, "bus", json_string(p->config->buses[config->bus].name));
         json_object_set_new(device, "unit", json_integer(config->unit));
         json_object_set_new(device, "health", json_string(health_text(p->devices[d].health)));
+        json_object_set_new(device, "n_refused", json_integer(p->devices[d].refusals.n));
+        json_object_set_new(device, "refused", refusals(&p->devices[d].refusals, now));
         json_array_append_new(list, device);
     }
     return list;
@@ -110,8 +160,9 @@ static json_t *buses(const struct pipeline *p)
 {
     json_t *list = json_array();
     for (size_t b = 0; b < p->config->n_buses; b++) {
-        json_t *bus = poll_stats(&p->bus_stats[b]);
+        json_t *bus = poll_stats(&p->watched_buses[b].stats);
         json_object_set_new(bus, "name", json_string(p->config->buses[b].name));
+        json_object_set_new(bus, "overloaded", json_boolean(p->watched_buses[b].overloaded));
         json_array_append_new(list, bus);
     }
     return list;
@@ -156,7 +207,7 @@ char *status_json(const struct pipeline *p, const char *only, const struct clock
         "uptime_s", (json_int_t)((now->mono_us - p->started_us) / 1000000), "clock_synced",
         (int)p->clock_synced, "polls", (json_int_t)pipeline_polls(p), "windows",
         (json_int_t)pipeline_windows(p), "bytes_polled", (json_int_t)pipeline_bytes_polled(p),
-        "broker", broker(p), "store", store(p), "buses", buses(p), "devices", devices(p, only),
+        "broker", broker(p), "store", store(p), "buses", buses(p), "devices", devices(p, only, now),
         "machines", machines(p, only));
     if (!root)
         return NULL;

@@ -310,6 +310,8 @@ static void on_reply(struct poller *p)
     exchange_over(p);
     count_bytes(p, unit, around_bytes(p) + frame_data_bytes(&p->request));
     device_answered(p, unit);
+    histogram_add(&p->stats.response, p->now_us - p->sent_us);
+    histogram_add(&unit->stats.response, p->now_us - p->sent_us);
     if (p->is_canary) {
         canary_back(unit);
         return;
@@ -426,6 +428,12 @@ static void ask(struct poller *p, struct unit *unit, struct plan_poll *poll)
         p->request =
             canary_request(&p->plan, poll->device, unit->settings->unit, unit->n_canaries++);
     COUNT(p, unit, n_requests);
+    if (poll->refused)
+        COUNT(p, unit, n_tried_again);
+    if (poll->n_retries == 0 && !poll->in_pieces && !p->is_canary) {
+        histogram_add(&p->stats.start, p->now_us - poll->due_us);
+        histogram_add(&unit->stats.start, p->now_us - poll->due_us);
+    }
     int result = p->line->send(p->line->ctx, &p->request, p->now_us);
     if (result == MW_OK)
         p->state = LINE_ASKING;
@@ -577,6 +585,20 @@ struct poller_stats poller_device_stats(const struct poller *p, uint32_t device)
 {
     const struct unit *unit = find_unit(p, device);
     return unit ? unit->stats : (struct poller_stats){ 0 };
+}
+
+struct poller_refusals poller_device_refusals(const struct poller *p, uint32_t device)
+{
+    struct poller_refusals refusals = { 0 };
+    for (size_t i = 0; i < p->plan.refusals.n; i++) {
+        const struct refusal *refusal = &p->plan.refusals.items[i];
+        if (p->units[refusal->device].index != device)
+            continue;
+        if (refusals.n < POLLER_MAX_REFUSALS)
+            refusals.items[refusals.n] = *refusal;
+        refusals.n++;
+    }
+    return refusals;
 }
 
 enum device_health poller_device_health(const struct poller *p, uint32_t device)

@@ -6,7 +6,9 @@
 #define MW_FIELDBUS_POLLER_H
 
 #include "fieldbus/device.h"
+#include "fieldbus/histogram.h"
 #include "fieldbus/line.h"
+#include "fieldbus/refusals.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -25,10 +27,21 @@ struct poller_event {
 struct poller_stats {
     /* n_requests: sent, canaries included; n_replies: answers believed, exceptions included;
      * n_mismatched: replies of the wrong shape or to another question; n_refused_stale: frames and
-     * bytes that came unasked; n_slots_run: polls that ended in samples of any quality */
+     * bytes that came unasked; n_slots_run: polls that ended in samples of any quality;
+     * n_tried_again: requests for what the device had refused */
     uint64_t n_requests, n_replies, n_timeouts, n_exceptions, n_crc, n_mismatched, n_refused_stale,
         n_io_errors, n_reopens, n_slots_run, n_slots_missed, n_samples_good, n_samples_other,
-        n_bytes_read;
+        n_bytes_read, n_tried_again;
+    struct histogram start;    /* how late polls began, after the moment they were due */
+    struct histogram response; /* from request to the last byte of a believed answer */
+};
+
+#define POLLER_MAX_REFUSALS 8
+
+/* What a device refuses to hand over. */
+struct poller_refusals {
+    uint32_t n;                                /* in all */
+    struct refusal items[POLLER_MAX_REFUSALS]; /* the first of them */
 };
 
 /* Where samples and events go; called from within poller_step. utc_offset_us is added to the
@@ -73,6 +86,7 @@ struct poller_stats poller_bus_stats(const struct poller *poller);
 /* device: index into the configuration's devices. While the whole bus is down, which is one event
  * of the bus, all its devices are OFFLINE; afterwards each is what it was. */
 struct poller_stats poller_device_stats(const struct poller *poller, uint32_t device);
+struct poller_refusals poller_device_refusals(const struct poller *poller, uint32_t device);
 enum device_health poller_device_health(const struct poller *poller, uint32_t device);
 
 #endif
