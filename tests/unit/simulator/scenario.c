@@ -59,7 +59,7 @@ START_TEST(what_is_not_given_has_its_default)
     ck_assert_int_eq(s->tick_us, 100000);
     ck_assert_uint_eq(s->seed, 1);
     ck_assert_str_eq(s->wires[0].host, "127.0.0.1");
-    ck_assert_int_eq(s->wires[0].turnaround_us, 2000);
+    ck_assert_int_eq(s->wires[0].turnaround_us, 0);
     ck_assert_double_eq(s->machines[0].speed_rpm, 2940);
     ck_assert_uint_eq(s->machines[0].n_steps, 2);
     ck_assert_uint_eq(s->slaves[0].n_cells, 22);
