@@ -57,10 +57,10 @@ bool rtu_receive(struct rtu_receiver *r, uint8_t byte, int64_t now_us,
     size_t n_bytes = r->n_bytes;
     r->n_bytes = 0;
     r->n_bad += right ? 0 : 1;
-    return rtu_request(r->bytes, n_bytes, ret_request);
+    return rtu_whole_request(r->bytes, n_bytes, ret_request);
 }
 
-bool rtu_request(const uint8_t *bytes, size_t n_bytes, struct frame_request *ret_request)
+bool rtu_whole_request(const uint8_t *bytes, size_t n_bytes, struct frame_request *ret_request)
 {
     if (!crc_is_right(bytes, n_bytes))
         return false;

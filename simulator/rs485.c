@@ -290,7 +290,7 @@ static void judge(struct rs485 *line)
     struct frame_request request;
     struct ear *ear = &line->ear;
     bool by_master = ear->talker == TALKER_MASTER || ear->talker == TALKER_SECOND;
-    bool good = by_master && !ear->broken && rtu_request(ear->bytes, ear->n_bytes, &request);
+    bool good = by_master && !ear->broken && rtu_whole_request(ear->bytes, ear->n_bytes, &request);
     bool foreign = ear->talker == TALKER_SECOND;
     if (!good && ear->of_master)
         line->stats.n_bad++;
@@ -562,7 +562,7 @@ static void check_silence(struct rs485 *line, int64_t now_us)
         return;
     int64_t gap_us = now_us - line->last_us;
     bool inside = ear->n_bytes > 0 && ear->talker == TALKER_MASTER &&
-                  !rtu_request(ear->bytes, ear->n_bytes, &request);
+                  !rtu_whole_request(ear->bytes, ear->n_bytes, &request);
     if (gap_us < line->silence_us && inside) {
         line->stats.n_pauses += gap_us > line->pause_us ? 1 : 0;
         return;

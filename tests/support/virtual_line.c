@@ -6,16 +6,18 @@
 
 #include <string.h>
 
-#define CRC_BYTES 2
+#define CRC_BYTES  2
+#define CONNECT_US 1000
 
 static void close_wire(void *ctx)
 {
     struct virtual_line *wire = ctx;
     wire->is_open = false;
+    wire->open_until_us = 0;
     wire->n_bytes = 0;
 }
 
-static int rtu_open(void *ctx, int64_t now_us)
+static int open_rtu(void *ctx, int64_t now_us)
 {
     struct virtual_line *wire = ctx;
     uint8_t unread[RTU_MAX_BYTES];
@@ -37,7 +39,7 @@ static bool alive(struct virtual_line *wire, int64_t now_us)
     return wire->is_open && wire->n_unplugs == rs485_unplugs(wire->rtu, now_us);
 }
 
-static int rtu_send(void *ctx, const struct line_request *request, int64_t now_us)
+static int send_rtu(void *ctx, const struct line_request *request, int64_t now_us)
 {
     struct virtual_line *wire = ctx;
     uint8_t bytes[FRAME_REQUEST_BYTES + CRC_BYTES];
@@ -53,7 +55,7 @@ static int rtu_send(void *ctx, const struct line_request *request, int64_t now_u
     return rs485_write(wire->rtu, bytes, sizeof bytes, now_us);
 }
 
-static int rtu_receive(void *ctx, int64_t now_us, struct line_reply *ret_reply)
+static int receive_rtu(void *ctx, int64_t now_us, struct line_reply *ret_reply)
 {
     struct virtual_line *wire = ctx;
     size_t n_used = 0;
@@ -75,7 +77,7 @@ static int rtu_receive(void *ctx, int64_t now_us, struct line_reply *ret_reply)
     return result;
 }
 
-static int rtu_drain(void *ctx)
+static int drain_rtu(void *ctx)
 {
     struct virtual_line *wire = ctx;
     uint8_t bytes[RTU_MAX_BYTES];
@@ -97,10 +99,104 @@ void virtual_line_rtu(struct virtual_line *wire, struct rs485 *line)
 {
     *wire = (struct virtual_line){ .rtu = line };
     wire->port = (struct line){ .ctx = wire,
-                                .open = rtu_open,
-                                .send = rtu_send,
-                                .receive = rtu_receive,
-                                .drain = rtu_drain,
+                                .open = open_rtu,
+                                .send = send_rtu,
+                                .receive = receive_rtu,
+                                .drain = drain_rtu,
+                                .descriptor = descriptor,
+                                .close = close_wire,
+                                .destroy = close_wire };
+}
+
+static int open_tcp(void *ctx, int64_t now_us)
+{
+    struct virtual_line *wire = ctx;
+    wire->now_us = now_us;
+    if (wire->is_open)
+        return MW_OK;
+    if (wire->open_until_us == 0)
+        wire->open_until_us = now_us + wire->connect_us;
+    if (now_us < wire->open_until_us)
+        return MW_ERR_AGAIN;
+    tcp_session_open(&wire->session, wire->tcp, wire->n_others, now_us);
+    wire->n_bytes = 0;
+    wire->is_open = true;
+    wire->ended = false;
+    wire->n_opens++;
+    return MW_OK;
+}
+
+static int send_tcp(void *ctx, const struct line_request *request, int64_t now_us)
+{
+    struct virtual_line *wire = ctx;
+    uint8_t bytes[MBAP_REQUEST_BYTES];
+    wire->now_us = now_us;
+    if (!wire->is_open || wire->ended)
+        return MW_ERR_GONE;
+    wire->asked = *request;
+    wire->n_bytes = 0;
+    mbap_request(request, ++wire->transaction, bytes);
+    size_t n = tcp_session_take(&wire->session, bytes, sizeof bytes, now_us);
+    return n == sizeof bytes ? MW_OK : MW_ERR_IO;
+}
+
+/* Reads what the peer has sent by now_us. */
+static void arrive(struct virtual_line *wire, int64_t now_us)
+{
+    const uint8_t *bytes;
+    size_t n;
+    while (!wire->ended && wire->n_bytes < sizeof wire->bytes) {
+        switch (tcp_session_next(&wire->session, now_us, &bytes, &n)) {
+        case TCP_WAIT: return;
+        case TCP_SEND:
+            if (n > sizeof wire->bytes - wire->n_bytes)
+                n = sizeof wire->bytes - wire->n_bytes;
+            memcpy(wire->bytes + wire->n_bytes, bytes, n);
+            wire->n_bytes += n;
+            tcp_session_sent(&wire->session, n, now_us);
+            break;
+        case TCP_RESET: wire->n_bytes = 0; /* fall through */
+        case TCP_CLOSE:
+            tcp_session_ended(&wire->session);
+            wire->ended = true;
+            break;
+        }
+    }
+}
+
+static int receive_tcp(void *ctx, int64_t now_us, struct line_reply *ret_reply)
+{
+    struct virtual_line *wire = ctx;
+    wire->now_us = now_us;
+    if (!wire->is_open)
+        return MW_ERR_GONE;
+    arrive(wire, now_us);
+    if (wire->n_bytes == 0)
+        return wire->ended ? MW_ERR_GONE : MW_ERR_AGAIN;
+    int result = mbap_reply(wire->bytes, wire->n_bytes, &wire->asked, wire->transaction, ret_reply);
+    return result == MW_ERR_AGAIN && wire->ended ? MW_ERR_GONE : result;
+}
+
+static int drain_tcp(void *ctx)
+{
+    struct virtual_line *wire = ctx;
+    wire->n_bytes = 0;
+    if (!wire->is_open)
+        return MW_ERR_GONE;
+    arrive(wire, wire->now_us);
+    int n = (int)wire->n_bytes;
+    wire->n_bytes = 0;
+    return n == 0 && wire->ended ? MW_ERR_GONE : n;
+}
+
+void virtual_line_tcp(struct virtual_line *wire, struct tcp_peer *peer)
+{
+    *wire = (struct virtual_line){ .tcp = peer, .connect_us = CONNECT_US };
+    wire->port = (struct line){ .ctx = wire,
+                                .open = open_tcp,
+                                .send = send_tcp,
+                                .receive = receive_tcp,
+                                .drain = drain_tcp,
                                 .descriptor = descriptor,
                                 .close = close_wire,
                                 .destroy = close_wire };
@@ -116,9 +212,14 @@ int64_t virtual_line_step(struct virtual_line *wire, struct poller *poller, int6
 int64_t virtual_line_until(const struct virtual_line *wire, int64_t now_us, int64_t wait_us)
 {
     int64_t ready_us = INT64_MAX;
-    if (wire->is_open)
+    if (wire->tcp) {
+        if (wire->open_until_us > now_us)
+            ready_us = wire->open_until_us;
+        else if (wire->is_open && !wire->ended)
+            ready_us = tcp_session_next_us(&wire->session);
+    } else if (wire->is_open)
         ready_us = wire->whole_frames ? rs485_next_frame_us(wire->rtu) : rs485_next_us(wire->rtu);
-    if (wait_us < ready_us - now_us)
+    if (ready_us > now_us && wait_us < ready_us - now_us)
         return now_us + wait_us;
     return ready_us > now_us ? ready_us : now_us + 1;
 }

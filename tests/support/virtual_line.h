@@ -3,7 +3,8 @@
  * come back are judged by fieldbus/frame as they are on a real line.
  *
  *   struct virtual_line wire;
- *   virtual_line_rtu(&wire, line);              the rs485 line is the caller's
+ *   virtual_line_rtu(&wire, line);       the rs485 line is the caller's; or
+ *   virtual_line_tcp(&wire, peer);       the tcp_peer is
  *   poller_create(&poller, ..., &wire.port, epoch_us);
  *   for (int64_t now_us = 0; now_us < end_us; now_us = virtual_line_until(&wire, now_us, wait_us))
  *       wait_us = virtual_line_step(&wire, poller, now_us, &sink);
@@ -15,6 +16,7 @@
 #include "fieldbus/line.h"
 #include "fieldbus/poller.h"
 #include "simulator/rs485.h"
+#include "simulator/tcp_peer.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,7 +24,14 @@
 
 struct virtual_line {
     struct line port;
-    struct rs485 *rtu;
+    struct rs485 *rtu; /* one of the two */
+    struct tcp_peer *tcp;
+    struct tcp_session session;
+    uint16_t transaction;
+    bool ended;         /* by the peer; what it sent before can still be read */
+    int64_t connect_us; /* how long a connection takes to be made; default 1 ms */
+    int64_t open_until_us;
+    size_t n_others; /* connections that other masters hold */
     int64_t now_us;
     bool is_open;
     /* The descriptor is ready byte by byte, as a real one may be; set: only once a whole frame is
@@ -37,6 +46,9 @@ struct virtual_line {
 
 /* Borrows the line until the end; the port's destroy does not touch it. */
 void virtual_line_rtu(struct virtual_line *wire, struct rs485 *line);
+
+/* The same with a peer; bytes arrive the moment they are sent. */
+void virtual_line_tcp(struct virtual_line *wire, struct tcp_peer *peer);
 
 /* poller_step at now_us; its wait. */
 int64_t virtual_line_step(struct virtual_line *wire, struct poller *poller, int64_t now_us,

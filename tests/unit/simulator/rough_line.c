@@ -10,7 +10,8 @@
 #define HOUR_US   INT64_C(3600000000)
 
 struct plant {
-    struct rs485 *line;
+    struct rs485 *line; /* or the peer */
+    struct tcp_peer peer;
     struct virtual_line wire;
     struct poller *poller;
     struct bus_config bus;
@@ -60,25 +61,13 @@ static void on_sample(void *ctx, const struct mw_sample *sample)
     plant->n_wrong += sample->value != (float)(1000 * unit + address);
 }
 
-static void begin(struct plant *plant, uint32_t baud, const struct disturbance *list, size_t n)
+static const struct pdu_bank bank = {
+    .answers = answers, .has_table = has_table, .read = read_words, .answered = answered
+};
+
+static void begin_poller(struct plant *plant)
 {
     static const uint32_t indexes[N_UNITS] = { 0, 1, 2, 3 };
-    const struct pdu_bank bank = {
-        .answers = answers, .has_table = has_table, .read = read_words, .answered = answered
-    };
-    struct rs485_config config = { .baud = baud,
-                                   .turnaround_us = 3000,
-                                   .spread_us = 4000,
-                                   .seed = 7,
-                                   .disturbances = list,
-                                   .n_disturbances = n };
-    *plant = (struct plant){ .bus = { .kind = BUS_RTU,
-                                      .device = "/dev/null",
-                                      .baud = baud,
-                                      .timeout_us = 300000,
-                                      .retries = UINT32_MAX } };
-    ck_assert_int_eq(rs485_create(&plant->line, &config, &bank), MW_OK);
-    virtual_line_rtu(&plant->wire, plant->line);
     ck_assert_int_eq(bus_settle(&plant->bus, NULL), MW_OK);
     for (uint32_t i = 0; i < N_UNITS; i++) {
         plant->devices[i] = (struct device_config){
@@ -95,6 +84,39 @@ static void begin(struct plant *plant, uint32_t baud, const struct disturbance *
     ck_assert_int_eq(poller_create(&plant->poller, &plant->bus, plant->devices, indexes, N_UNITS,
                                    plant->points, &plant->wire.port, 0),
                      MW_OK);
+}
+
+static void begin(struct plant *plant, uint32_t baud, const struct disturbance *list, size_t n)
+{
+    struct rs485_config config = { .baud = baud,
+                                   .turnaround_us = 3000,
+                                   .spread_us = 4000,
+                                   .seed = 7,
+                                   .disturbances = list,
+                                   .n_disturbances = n };
+    *plant = (struct plant){ .bus = { .kind = BUS_RTU,
+                                      .device = "/dev/null",
+                                      .baud = baud,
+                                      .timeout_us = 300000,
+                                      .retries = UINT32_MAX } };
+    ck_assert_int_eq(rs485_create(&plant->line, &config, &bank), MW_OK);
+    virtual_line_rtu(&plant->wire, plant->line);
+    begin_poller(plant);
+}
+
+static void begin_tcp(struct plant *plant, const struct disturbance *list, size_t n)
+{
+    struct tcp_peer_config config = { .turnaround_us = 3000,
+                                      .spread_us = 4000,
+                                      .seed = 7,
+                                      .disturbances = list,
+                                      .n_disturbances = n };
+    *plant = (struct plant){
+        .bus = { .kind = BUS_TCP, .host = "127.0.0.1", .timeout_us = 300000, .retries = UINT32_MAX }
+    };
+    tcp_peer_init(&plant->peer, &config, &bank);
+    virtual_line_tcp(&plant->wire, &plant->peer);
+    begin_poller(plant);
 }
 
 static void run(struct plant *plant, int64_t from_us, int64_t until_us)
@@ -201,6 +223,49 @@ START_TEST(a_gap_that_is_too_short_would_be_seen)
 }
 END_TEST
 
+START_TEST(a_clean_connection_gives_every_sample)
+{
+    struct plant plant;
+    begin_tcp(&plant, NULL, 0);
+    run(&plant, 0, HOUR_US / 60);
+    ck_assert_uint_eq(plant.n_other + plant.n_wrong, 0);
+    ck_assert_uint_ge(plant.n_good, 2 * N_UNITS * 299);
+    ck_assert_uint_eq(plant.wire.n_opens, 1);
+    end(&plant);
+}
+END_TEST
+
+START_TEST(a_rough_peer_never_gives_a_wrong_value)
+{
+    static const struct disturbance rough[] = {
+        { .kind = DISTURBANCE_LATE, .rate = 0.005, .min_us = 100000, .max_us = 1900000 },
+        { .kind = DISTURBANCE_DUPLICATE, .rate = 0.005, .max_us = 500000 },
+        { .kind = DISTURBANCE_SILENCE, .rate = 0.005 },
+        { .kind = DISTURBANCE_WRONG_TRANSACTION, .rate = 0.005 },
+        { .kind = DISTURBANCE_WRONG_PROTOCOL, .rate = 0.005 },
+        { .kind = DISTURBANCE_WRONG_LENGTH, .rate = 0.005 },
+        { .kind = DISTURBANCE_WRONG_UNIT, .rate = 0.005 },
+        { .kind = DISTURBANCE_TRAILING, .rate = 0.005 },
+        { .kind = DISTURBANCE_DRIP, .rate = 0.005, .min_us = 200000, .max_us = 200000 },
+        { .kind = DISTURBANCE_RESET, .rate = 0.005 },
+        { .kind = DISTURBANCE_HALF_OPEN, .rate = 0.001 },
+        { .kind = DISTURBANCE_BLACK_HOLE, .rate = 0.001 },
+        { .kind = DISTURBANCE_REFUSE_FIRST, .rate = 0.1 },
+        { .kind = DISTURBANCE_IGNORE_FIRST, .rate = 0.1 },
+    };
+    struct plant plant;
+    begin_tcp(&plant, rough, sizeof rough / sizeof rough[0]);
+    run(&plant, 0, HOUR_US);
+    struct tcp_peer_stats stats = tcp_peer_stats(&plant.peer);
+    ck_assert_uint_eq(plant.n_wrong, 0);
+    ck_assert_uint_ge(plant.n_good, plant.n_other);
+    for (size_t i = 0; i < sizeof rough / sizeof rough[0]; i++)
+        ck_assert_msg(stats.disturbed[rough[i].kind] > 0, "%s", disturbance_name(rough[i].kind));
+    end(&plant);
+}
+END_TEST
+
 MW_SUITE("simulator/rough_line", a_clean_line_gives_every_sample,
          a_rough_line_never_gives_a_wrong_value, a_million_frames_keep_the_silence,
-         a_wrong_value_would_be_seen, a_gap_that_is_too_short_would_be_seen)
+         a_wrong_value_would_be_seen, a_gap_that_is_too_short_would_be_seen,
+         a_clean_connection_gives_every_sample, a_rough_peer_never_gives_a_wrong_value)
