@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#define CRC_BYTES  2
-#define CONNECT_US 1000
+#define RTU_REQUEST_BYTES (FRAME_REQUEST_BYTES + 2)
+#define CONNECT_US        1000
 
 static void close_wire(void *ctx)
 {
@@ -21,7 +21,6 @@ static int open_rtu(void *ctx, int64_t now_us)
 {
     struct virtual_line *wire = ctx;
     uint8_t unread[RTU_MAX_BYTES];
-    wire->now_us = now_us;
     wire->n_bytes = 0;
     if (!rs485_plugged(wire->rtu, now_us))
         return MW_ERR_GONE;
@@ -39,34 +38,32 @@ static bool alive(struct virtual_line *wire, int64_t now_us)
     return wire->is_open && wire->n_unplugs == rs485_unplugs(wire->rtu, now_us);
 }
 
+/* Fresh for this request; its frame. */
+static void begin_exchange(struct virtual_line *wire, const struct line_request *request,
+                           uint8_t ret_bytes[RTU_REQUEST_BYTES])
+{
+    frame_request(request, ret_bytes);
+    uint16_t crc = mw_crc16_modbus(ret_bytes, FRAME_REQUEST_BYTES);
+    ret_bytes[FRAME_REQUEST_BYTES] = (uint8_t)crc;
+    ret_bytes[FRAME_REQUEST_BYTES + 1] = (uint8_t)(crc >> 8);
+    wire->asked = *request;
+    wire->n_bytes = 0;
+}
+
 static int send_rtu(void *ctx, const struct line_request *request, int64_t now_us)
 {
     struct virtual_line *wire = ctx;
-    uint8_t bytes[FRAME_REQUEST_BYTES + CRC_BYTES];
-    wire->now_us = now_us;
+    uint8_t bytes[RTU_REQUEST_BYTES];
     if (!alive(wire, now_us))
         return MW_ERR_GONE;
-    frame_request(request, bytes);
-    uint16_t crc = mw_crc16_modbus(bytes, FRAME_REQUEST_BYTES);
-    bytes[FRAME_REQUEST_BYTES] = (uint8_t)crc;
-    bytes[FRAME_REQUEST_BYTES + 1] = (uint8_t)(crc >> 8);
-    wire->asked = *request;
-    wire->n_bytes = 0;
+    begin_exchange(wire, request, bytes);
     return rs485_write(wire->rtu, bytes, sizeof bytes, now_us);
 }
 
-static int receive_rtu(void *ctx, int64_t now_us, struct line_reply *ret_reply)
+/* What RTU bytes make of the exchange, whichever wire they came over. */
+static int judge_rtu(struct virtual_line *wire, struct line_reply *ret_reply)
 {
-    struct virtual_line *wire = ctx;
     size_t n_used = 0;
-    wire->now_us = now_us;
-    if (!alive(wire, now_us))
-        return MW_ERR_GONE;
-    int n = rs485_read(wire->rtu, now_us, wire->bytes + wire->n_bytes,
-                       sizeof wire->bytes - wire->n_bytes);
-    if (n < 0)
-        return n;
-    wire->n_bytes += (size_t)n;
     int result = rtu_reply(wire->bytes, wire->n_bytes, &wire->asked, ret_reply, &n_used);
     if (result == MW_ERR_AGAIN && wire->n_bytes == sizeof wire->bytes)
         return MW_ERR_FORMAT;
@@ -77,14 +74,27 @@ static int receive_rtu(void *ctx, int64_t now_us, struct line_reply *ret_reply)
     return result;
 }
 
-static int drain_rtu(void *ctx)
+static int receive_rtu(void *ctx, int64_t now_us, struct line_reply *ret_reply)
+{
+    struct virtual_line *wire = ctx;
+    if (!alive(wire, now_us))
+        return MW_ERR_GONE;
+    int n = rs485_read(wire->rtu, now_us, wire->bytes + wire->n_bytes,
+                       sizeof wire->bytes - wire->n_bytes);
+    if (n < 0)
+        return n;
+    wire->n_bytes += (size_t)n;
+    return judge_rtu(wire, ret_reply);
+}
+
+static int drain_rtu(void *ctx, int64_t now_us)
 {
     struct virtual_line *wire = ctx;
     uint8_t bytes[RTU_MAX_BYTES];
     wire->n_bytes = 0;
-    if (!alive(wire, wire->now_us))
+    if (!alive(wire, now_us))
         return MW_ERR_GONE;
-    return rs485_read(wire->rtu, wire->now_us, bytes, sizeof bytes);
+    return rs485_read(wire->rtu, now_us, bytes, sizeof bytes);
 }
 
 /* Nobody waits for it; but the poller is told that there is one. */
@@ -111,7 +121,6 @@ void virtual_line_rtu(struct virtual_line *wire, struct rs485 *line)
 static int open_tcp(void *ctx, int64_t now_us)
 {
     struct virtual_line *wire = ctx;
-    wire->now_us = now_us;
     if (wire->is_open)
         return MW_OK;
     if (wire->open_until_us == 0)
@@ -130,14 +139,16 @@ static int send_tcp(void *ctx, const struct line_request *request, int64_t now_u
 {
     struct virtual_line *wire = ctx;
     uint8_t bytes[MBAP_REQUEST_BYTES];
-    wire->now_us = now_us;
+    size_t n_bytes = RTU_REQUEST_BYTES;
     if (!wire->is_open || wire->ended)
         return MW_ERR_GONE;
-    wire->asked = *request;
-    wire->n_bytes = 0;
-    mbap_request(request, ++wire->transaction, bytes);
-    size_t n = tcp_session_take(&wire->session, bytes, sizeof bytes, now_us);
-    return n == sizeof bytes ? MW_OK : MW_ERR_IO;
+    begin_exchange(wire, request, bytes);
+    if (!wire->tcp->config.rtu_framing) {
+        mbap_request(request, ++wire->transaction, bytes);
+        n_bytes = sizeof bytes;
+    }
+    size_t n = tcp_session_take(&wire->session, bytes, n_bytes, now_us);
+    return n == n_bytes ? MW_OK : MW_ERR_IO;
 }
 
 /* Reads what the peer has sent by now_us. */
@@ -167,23 +178,25 @@ static void arrive(struct virtual_line *wire, int64_t now_us)
 static int receive_tcp(void *ctx, int64_t now_us, struct line_reply *ret_reply)
 {
     struct virtual_line *wire = ctx;
-    wire->now_us = now_us;
     if (!wire->is_open)
         return MW_ERR_GONE;
     arrive(wire, now_us);
     if (wire->n_bytes == 0)
         return wire->ended ? MW_ERR_GONE : MW_ERR_AGAIN;
-    int result = mbap_reply(wire->bytes, wire->n_bytes, &wire->asked, wire->transaction, ret_reply);
+    int result =
+        wire->tcp->config.rtu_framing
+            ? judge_rtu(wire, ret_reply)
+            : mbap_reply(wire->bytes, wire->n_bytes, &wire->asked, wire->transaction, ret_reply);
     return result == MW_ERR_AGAIN && wire->ended ? MW_ERR_GONE : result;
 }
 
-static int drain_tcp(void *ctx)
+static int drain_tcp(void *ctx, int64_t now_us)
 {
     struct virtual_line *wire = ctx;
     wire->n_bytes = 0;
     if (!wire->is_open)
         return MW_ERR_GONE;
-    arrive(wire, wire->now_us);
+    arrive(wire, now_us);
     int n = (int)wire->n_bytes;
     wire->n_bytes = 0;
     return n == 0 && wire->ended ? MW_ERR_GONE : n;
@@ -200,13 +213,6 @@ void virtual_line_tcp(struct virtual_line *wire, struct tcp_peer *peer)
                                 .descriptor = descriptor,
                                 .close = close_wire,
                                 .destroy = close_wire };
-}
-
-int64_t virtual_line_step(struct virtual_line *wire, struct poller *poller, int64_t now_us,
-                          const struct poller_sink *sink)
-{
-    wire->now_us = now_us; /* the port's drain is not told */
-    return poller_step(poller, now_us, 0, sink);
 }
 
 int64_t virtual_line_until(const struct virtual_line *wire, int64_t now_us, int64_t wait_us)

@@ -14,7 +14,6 @@
 
 #include "fieldbus/frame.h"
 #include "fieldbus/line.h"
-#include "fieldbus/poller.h"
 #include "simulator/rs485.h"
 #include "simulator/tcp_peer.h"
 
@@ -32,7 +31,6 @@ struct virtual_line {
     int64_t connect_us; /* how long a connection takes to be made; default 1 ms */
     int64_t open_until_us;
     size_t n_others; /* connections that other masters hold */
-    int64_t now_us;
     bool is_open;
     /* The descriptor is ready byte by byte, as a real one may be; set: only once a whole frame is
      * there, as with an adapter that hands bytes on late. Saves steps in long runs. */
@@ -47,12 +45,8 @@ struct virtual_line {
 /* Borrows the line until the end; the port's destroy does not touch it. */
 void virtual_line_rtu(struct virtual_line *wire, struct rs485 *line);
 
-/* The same with a peer; bytes arrive the moment they are sent. */
+/* The same with a peer, whose framing the line takes on; bytes arrive the moment they are sent. */
 void virtual_line_tcp(struct virtual_line *wire, struct tcp_peer *peer);
-
-/* poller_step at now_us; its wait. */
-int64_t virtual_line_step(struct virtual_line *wire, struct poller *poller, int64_t now_us,
-                          const struct poller_sink *sink);
 
 /* When the poller is to be stepped next: after wait_us, or earlier because the descriptor is ready;
  * always after now_us unless wait_us is 0. */

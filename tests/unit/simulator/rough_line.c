@@ -2,6 +2,7 @@
 /* The real poller on a simulated line: what it is told is what its units have, whatever the line
  * does to it. Register n of unit u counts the requests the unit heard, n added. */
 #include "base/result.h"
+#include "fieldbus/poller.h"
 #include "support/suite.h"
 #include "support/virtual_line.h"
 
@@ -104,16 +105,20 @@ static void begin(struct plant *plant, uint32_t baud, const struct disturbance *
     begin_poller(plant);
 }
 
-static void begin_tcp(struct plant *plant, const struct disturbance *list, size_t n)
+static void begin_tcp(struct plant *plant, bool rtu_framing, const struct disturbance *list,
+                      size_t n)
 {
-    struct tcp_peer_config config = { .turnaround_us = 3000,
+    struct tcp_peer_config config = { .rtu_framing = rtu_framing,
+                                      .turnaround_us = 3000,
                                       .spread_us = 4000,
                                       .seed = 7,
                                       .disturbances = list,
                                       .n_disturbances = n };
-    *plant = (struct plant){
-        .bus = { .kind = BUS_TCP, .host = "127.0.0.1", .timeout_us = 300000, .retries = UINT32_MAX }
-    };
+    *plant = (struct plant){ .bus = { .kind = BUS_TCP,
+                                      .host = "127.0.0.1",
+                                      .framing = rtu_framing ? FRAMING_RTU : FRAMING_MBAP,
+                                      .timeout_us = 300000,
+                                      .retries = UINT32_MAX } };
     tcp_peer_init(&plant->peer, &config, &bank);
     virtual_line_tcp(&plant->wire, &plant->peer);
     begin_poller(plant);
@@ -125,7 +130,7 @@ static void run(struct plant *plant, int64_t from_us, int64_t until_us)
     int64_t wait_us;
     for (int64_t now_us = from_us; now_us < until_us;
          now_us = virtual_line_until(&plant->wire, now_us, wait_us))
-        wait_us = virtual_line_step(&plant->wire, plant->poller, now_us, &sink);
+        wait_us = poller_step(plant->poller, now_us, 0, &sink);
 }
 
 static void end(struct plant *plant)
@@ -225,12 +230,37 @@ END_TEST
 
 START_TEST(a_clean_connection_gives_every_sample)
 {
+    for (int rtu_framing = 0; rtu_framing < 2; rtu_framing++) {
+        struct plant plant;
+        begin_tcp(&plant, rtu_framing, NULL, 0);
+        run(&plant, 0, HOUR_US / 60);
+        ck_assert_uint_eq(plant.n_other + plant.n_wrong, 0);
+        ck_assert_uint_ge(plant.n_good, 2 * N_UNITS * 299);
+        ck_assert_uint_eq(plant.wire.n_opens, 1);
+        end(&plant);
+    }
+}
+END_TEST
+
+/* RTU over TCP carries no transaction: the connection is all that tells answers apart. */
+START_TEST(a_rough_converter_never_gives_a_wrong_value)
+{
+    static const struct disturbance rough[] = {
+        { .kind = DISTURBANCE_BIT_FLIP, .rate = 0.001 },
+        { .kind = DISTURBANCE_LOST_BYTE, .rate = 0.0005 },
+        { .kind = DISTURBANCE_LATE, .rate = 0.005, .min_us = 100000, .max_us = 1900000 },
+        { .kind = DISTURBANCE_SILENCE, .rate = 0.005 },
+        { .kind = DISTURBANCE_WRONG_UNIT, .rate = 0.005 },
+        { .kind = DISTURBANCE_RESET, .rate = 0.005 },
+    };
     struct plant plant;
-    begin_tcp(&plant, NULL, 0);
-    run(&plant, 0, HOUR_US / 60);
-    ck_assert_uint_eq(plant.n_other + plant.n_wrong, 0);
-    ck_assert_uint_ge(plant.n_good, 2 * N_UNITS * 299);
-    ck_assert_uint_eq(plant.wire.n_opens, 1);
+    begin_tcp(&plant, true, rough, sizeof rough / sizeof rough[0]);
+    run(&plant, 0, HOUR_US);
+    struct tcp_peer_stats stats = tcp_peer_stats(&plant.peer);
+    ck_assert_uint_eq(plant.n_wrong, 0);
+    ck_assert_uint_ge(plant.n_good, plant.n_other);
+    for (size_t i = 0; i < sizeof rough / sizeof rough[0]; i++)
+        ck_assert_msg(stats.disturbed[rough[i].kind] > 0, "%s", disturbance_name(rough[i].kind));
     end(&plant);
 }
 END_TEST
@@ -254,7 +284,7 @@ START_TEST(a_rough_peer_never_gives_a_wrong_value)
         { .kind = DISTURBANCE_IGNORE_FIRST, .rate = 0.1 },
     };
     struct plant plant;
-    begin_tcp(&plant, rough, sizeof rough / sizeof rough[0]);
+    begin_tcp(&plant, false, rough, sizeof rough / sizeof rough[0]);
     run(&plant, 0, HOUR_US);
     struct tcp_peer_stats stats = tcp_peer_stats(&plant.peer);
     ck_assert_uint_eq(plant.n_wrong, 0);
@@ -268,4 +298,5 @@ END_TEST
 MW_SUITE("simulator/rough_line", a_clean_line_gives_every_sample,
          a_rough_line_never_gives_a_wrong_value, a_million_frames_keep_the_silence,
          a_wrong_value_would_be_seen, a_gap_that_is_too_short_would_be_seen,
-         a_clean_connection_gives_every_sample, a_rough_peer_never_gives_a_wrong_value)
+         a_clean_connection_gives_every_sample, a_rough_peer_never_gives_a_wrong_value,
+         a_rough_converter_never_gives_a_wrong_value)
