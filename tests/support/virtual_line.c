@@ -151,27 +151,32 @@ static int send_tcp(void *ctx, const struct line_request *request, int64_t now_u
     return n == n_bytes ? MW_OK : MW_ERR_IO;
 }
 
-/* Reads what the peer has sent by now_us. */
+static void take_bytes(struct virtual_line *wire, const uint8_t *bytes, size_t n, int64_t now_us)
+{
+    size_t room = sizeof wire->bytes - wire->n_bytes;
+    n = n < room ? n : room;
+    memcpy(wire->bytes + wire->n_bytes, bytes, n);
+    wire->n_bytes += n;
+    tcp_session_sent(&wire->session, n, now_us);
+}
+
+/* Reads what the peer has sent by now_us. A reset throws away what was not read before. */
 static void arrive(struct virtual_line *wire, int64_t now_us)
 {
-    const uint8_t *bytes;
-    size_t n;
+    const uint8_t *bytes = NULL;
+    size_t n = 0;
     while (!wire->ended && wire->n_bytes < sizeof wire->bytes) {
-        switch (tcp_session_next(&wire->session, now_us, &bytes, &n)) {
-        case TCP_WAIT: return;
-        case TCP_SEND:
-            if (n > sizeof wire->bytes - wire->n_bytes)
-                n = sizeof wire->bytes - wire->n_bytes;
-            memcpy(wire->bytes + wire->n_bytes, bytes, n);
-            wire->n_bytes += n;
-            tcp_session_sent(&wire->session, n, now_us);
-            break;
-        case TCP_RESET: wire->n_bytes = 0; /* fall through */
-        case TCP_CLOSE:
-            tcp_session_ended(&wire->session);
-            wire->ended = true;
-            break;
+        enum tcp_order order = tcp_session_next(&wire->session, now_us, &bytes, &n);
+        if (order == TCP_WAIT)
+            return;
+        if (order == TCP_SEND) {
+            take_bytes(wire, bytes, n, now_us);
+            continue;
         }
+        if (order == TCP_RESET)
+            wire->n_bytes = 0;
+        tcp_session_ended(&wire->session);
+        wire->ended = true;
     }
 }
 
