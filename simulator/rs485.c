@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "simulator/rs485.h"
+#include "simulator/rs485_parts.h"
 
 #include "base/result.h"
-#include "simulator/draw.h"
-#include "simulator/frame.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,65 +9,9 @@
 #define FAST_BAUD       19200 /* above it the pauses are fixed */
 #define FAST_SILENCE_US 1750
 #define FAST_PAUSE_US   750
-#define BROADCAST       0
 #define PTY_GAP_US      20000 /* without character times: silence after which a frame is over */
 #define BABBLE_BYTES    64    /* made at a time */
 #define BABBLE_US       10000 /* and for this long where characters take no time */
-#define MAX_UNIT        247
-#define STREAM_SPREAD   1000 /* of draw.h; the disturber's streams are the kinds */
-#define BURST_BYTES     512
-#define CLASH_MIN_BYTES 5
-#define CLASH_MAX_BYTES 20
-
-enum talker { TALKER_NONE = 0, TALKER_MASTER, TALKER_SECOND, TALKER_SLAVE, TALKER_NOISE };
-
-/* Characters that follow each other without a pause. */
-struct burst {
-    enum talker talker;
-    uint8_t unit; /* that talks, or is asked */
-    int64_t start_us;
-    uint64_t serial; /* the older of two that begin together has the word */
-    uint16_t n_bytes, next;
-    uint8_t bytes[BURST_BYTES];
-    bool is_answer;
-    struct pdu_read read;
-    int token;
-};
-
-/* What the slaves heard since the last silence. */
-struct ear {
-    uint8_t bytes[FRAME_RTU_MAX];
-    uint16_t n_bytes;
-    enum talker talker; /* NOISE where it was not one master alone */
-    bool broken, of_master;
-    int64_t last_us; /* end of the last character */
-};
-
-struct heard {
-    int64_t at_us;
-    uint8_t byte;
-};
-
-struct rs485 {
-    struct rs485_config config;
-    struct pdu_bank bank;
-    struct disturber disturber;
-    int64_t due_us[DISTURBANCE_MAX]; /* of those that act by themselves */
-    uint32_t bits;                   /* of one character */
-    int64_t silence_us, pause_us;
-    struct burst bursts[RS485_MAX_BURSTS];
-    size_t n_bursts;
-    uint64_t n_serial;
-    struct ear ear;
-    struct rtu_receiver receiver; /* instead of the ear, without character times */
-    int64_t last_us;              /* end of the last character on the line */
-    bool talked;                  /* last_us is set */
-    uint8_t asked_unit;           /* by the master, last */
-    int64_t unit_free_us[256];
-    struct heard heard[RS485_MAX_HEARD];
-    size_t heard_at, n_heard;
-    struct rs485_stats stats;
-};
 
 int64_t rs485_characters_us(const struct rs485 *line, uint64_t n)
 {
@@ -80,16 +22,6 @@ int64_t rs485_characters_us(const struct rs485 *line, uint64_t n)
 int64_t rs485_silence_us(const struct rs485 *line)
 {
     return line->silence_us;
-}
-
-static int64_t later(int64_t a_us, int64_t b_us)
-{
-    return a_us > b_us ? a_us : b_us;
-}
-
-static int64_t sooner(int64_t a_us, int64_t b_us)
-{
-    return a_us < b_us ? a_us : b_us;
 }
 
 static bool config_good(const struct rs485_config *c)
@@ -144,7 +76,7 @@ void rs485_destroy(struct rs485 *line)
     free(line);
 }
 
-static int64_t end_us(const struct rs485 *line, const struct burst *b)
+int64_t rs485_end_us(const struct rs485 *line, const struct burst *b)
 {
     return b->start_us + rs485_characters_us(line, b->n_bytes);
 }
@@ -154,9 +86,8 @@ static int64_t next_end_us(const struct rs485 *line, const struct burst *b)
     return b->start_us + rs485_characters_us(line, b->next + UINT64_C(1));
 }
 
-/* NULL where there is no room; counted. */
-static struct burst *add_burst(struct rs485 *line, enum talker talker, uint8_t unit,
-                               int64_t start_us, const uint8_t *bytes, size_t n)
+struct burst *rs485_add_burst(struct rs485 *line, enum talker talker, uint8_t unit,
+                              int64_t start_us, const uint8_t *bytes, size_t n)
 {
     if (line->n_bursts == RS485_MAX_BURSTS) {
         line->stats.n_dropped += n;
@@ -187,148 +118,6 @@ static void hear(struct rs485 *line, uint8_t byte, int64_t at_us)
     line->heard[i] = (struct heard){ .at_us = at_us, .byte = byte };
 }
 
-/* Bytes of a chance frame of this unit, or of chance bytes alone where it is 0. */
-static void clash(struct rs485 *line, uint8_t unit, int64_t from_us, int64_t until_us)
-{
-    uint8_t bytes[CLASH_MAX_BYTES];
-    struct disturber *d = &line->disturber;
-    size_t n = CLASH_MIN_BYTES + disturber_pick(d, CLASH_MAX_BYTES - CLASH_MIN_BYTES + 1);
-    for (size_t i = 0; i < n; i++)
-        bytes[i] = (uint8_t)disturber_pick(d, 256);
-    bytes[0] = unit ? unit : (uint8_t)(1 + disturber_pick(d, MAX_UNIT));
-    int64_t room_us = until_us - from_us;
-    int64_t at_us = from_us + (int64_t)disturber_pick(d, (uint32_t)room_us + 1);
-    add_burst(line, TALKER_NOISE, bytes[0], at_us, bytes, n);
-}
-
-/* What the disturbances make of an answer that is about to be given. */
-static void refuse(struct rs485 *line, struct pdu_reply *reply, uint8_t unit, int64_t now_us)
-{
-    const struct disturbance *d = disturb(&line->disturber, DISTURBANCE_EXCEPTION, unit, now_us);
-    uint8_t code = d ? d->exception : 0;
-    if (!d && disturb(&line->disturber, DISTURBANCE_BUSY, unit, now_us))
-        code = PDU_DEVICE_BUSY;
-    if (code != 0)
-        pdu_refuse(reply, code);
-}
-
-static int64_t answer_start_us(struct rs485 *line, uint8_t unit, int64_t end_of_request_us)
-{
-    const struct rs485_config *c = &line->config;
-    uint64_t n = line->stats.n_requests + line->stats.n_foreign;
-    int64_t wait_us = c->turnaround_us;
-    if (c->spread_us > 0)
-        wait_us += (int64_t)(draw_uniform(c->seed, STREAM_SPREAD, n) * (double)(c->spread_us + 1));
-    const struct disturbance *late =
-        disturb(&line->disturber, DISTURBANCE_LATE, unit, end_of_request_us);
-    if (late)
-        wait_us += disturbance_delay_us(&line->disturber, late);
-    int64_t at_us = end_of_request_us + later(wait_us, line->silence_us);
-    return later(at_us, line->unit_free_us[unit] + line->silence_us);
-}
-
-static void answer(struct rs485 *line, uint8_t unit, struct pdu_reply *reply, int64_t now_us)
-{
-    uint8_t bytes[FRAME_RTU_MAX];
-    struct disturber *by = &line->disturber;
-    refuse(line, reply, unit, now_us);
-    int64_t start_us = answer_start_us(line, unit, now_us);
-    uint8_t worn = unit;
-    if (disturb(by, DISTURBANCE_WRONG_UNIT, unit, now_us))
-        worn = (uint8_t)(unit % MAX_UNIT + 1);
-    size_t n = rtu_frame(worn, reply, bytes);
-    struct burst *b = add_burst(line, TALKER_SLAVE, unit, start_us, bytes, n);
-    if (!b)
-        return;
-    b->is_answer = true;
-    b->read = reply->read;
-    b->token = reply->token;
-    int64_t over_us = end_us(line, b);
-
-    const struct disturbance *d = disturb(by, DISTURBANCE_DUPLICATE, unit, now_us);
-    line->unit_free_us[unit] = over_us;
-    if (d) {
-        int64_t again_us = over_us + later(disturbance_delay_us(by, d), line->silence_us);
-        b = add_burst(line, TALKER_SLAVE, unit, again_us, bytes, n);
-        line->unit_free_us[unit] = b ? end_us(line, b) : over_us;
-    }
-    for (size_t i = 0; i < by->n;
-         i++) { /* the one that talks is the disturbance's, not the asked */
-        d = &by->list[i];
-        if (d->kind == DISTURBANCE_COLLISION && d->unit != unit &&
-            disturb(by, DISTURBANCE_COLLISION, d->unit, now_us)) {
-            clash(line, d->unit, start_us, over_us);
-            break;
-        }
-    }
-}
-
-static void take_request(struct rs485 *line, const struct frame_request *request, bool foreign,
-                         int64_t end_of_request_us)
-{
-    struct pdu_reply reply;
-    if (foreign)
-        line->stats.n_foreign++;
-    else
-        line->stats.n_requests++;
-    if (!foreign)
-        line->asked_unit = request->unit;
-    if (request->unit == BROADCAST)
-        return;
-    pdu_answer(&line->bank, request->unit, request->pdu, request->n_pdu, &reply);
-    if (reply.n_bytes == 0 ||
-        disturb(&line->disturber, DISTURBANCE_SILENCE, request->unit, end_of_request_us)) {
-        line->stats.n_unanswered++;
-        return;
-    }
-    answer(line, request->unit, &reply, end_of_request_us);
-}
-
-/* Silence has told the slaves that a frame is over. */
-static void judge(struct rs485 *line)
-{
-    struct frame_request request;
-    struct ear *ear = &line->ear;
-    bool by_master = ear->talker == TALKER_MASTER || ear->talker == TALKER_SECOND;
-    bool good = by_master && !ear->broken && rtu_whole_request(ear->bytes, ear->n_bytes, &request);
-    bool foreign = ear->talker == TALKER_SECOND;
-    if (!good && ear->of_master)
-        line->stats.n_bad++;
-    ear->n_bytes = 0;
-    if (good)
-        take_request(line, &request, foreign, ear->last_us);
-}
-
-/* A character from start_us to now_us that the slaves hear. */
-static void listen(struct rs485 *line, enum talker talker, uint8_t byte, int64_t start_us,
-                   int64_t now_us)
-{
-    struct ear *ear = &line->ear;
-    bool fresh = ear->n_bytes == 0;
-    if (fresh)
-        *ear = (struct ear){ .talker = talker };
-    else if (start_us - ear->last_us > line->pause_us)
-        ear->broken = true;
-    if (talker != ear->talker)
-        ear->talker = TALKER_NOISE;
-    ear->of_master |= talker == TALKER_MASTER;
-    if (ear->n_bytes < FRAME_RTU_MAX)
-        ear->bytes[ear->n_bytes++] = byte;
-    else
-        ear->broken = true;
-    ear->last_us = now_us;
-}
-
-static void listen_without_time(struct rs485 *line, enum talker talker, uint8_t byte,
-                                int64_t now_us)
-{
-    struct frame_request request;
-    if (talker != TALKER_MASTER && talker != TALKER_SECOND)
-        return;
-    if (rtu_receive(&line->receiver, byte, now_us, &request))
-        take_request(line, &request, talker == TALKER_SECOND, now_us);
-}
-
 /* Who else talks during this character: the older one is heard, garbled; the master's own driver
  * is all that the master hears. */
 struct overlap {
@@ -341,7 +130,7 @@ static struct overlap overlap(const struct rs485 *line, const struct burst *b, i
     struct overlap ret = { .with_master = b->talker == TALKER_MASTER };
     for (size_t i = 0; i < line->n_bursts; i++) {
         const struct burst *other = &line->bursts[i];
-        if (other == b || other->start_us >= now_us || end_us(line, other) <= start_us)
+        if (other == b || other->start_us >= now_us || rs485_end_us(line, other) <= start_us)
             continue;
         ret.any = true;
         ret.older |= other->start_us < b->start_us ||
@@ -397,10 +186,10 @@ static void character(struct rs485 *line, size_t which, int64_t now_us)
     if (!with.with_master)
         hear(line, byte, now_us);
     if (line->config.baud == 0) {
-        listen_without_time(line, talker, byte, now_us);
+        rs485_listen_without_time(line, talker, byte, now_us);
         return;
     }
-    listen(line, talker, byte, start_us, now_us);
+    rs485_listen(line, talker, byte, start_us, now_us);
     line->ear.of_master |= of_master;
 }
 
@@ -411,7 +200,7 @@ static void forget_bursts(struct rs485 *line, int64_t now_us)
     for (size_t i = line->n_bursts; i-- > 0;) {
         const struct burst *b = &line->bursts[i];
         if (b->next == b->n_bytes &&
-            (line->n_bursts == 1 || end_us(line, b) + character_us < now_us))
+            (line->n_bursts == 1 || rs485_end_us(line, b) + character_us < now_us))
             line->bursts[i] = line->bursts[--line->n_bursts];
     }
 }
@@ -423,10 +212,10 @@ static void ask_as_second(struct rs485 *line, const struct disturbance *d, int64
     uint16_t count = d->count ? d->count : 1;
     const uint8_t pdu[5] = { TABLE_HOLDING, (uint8_t)(d->address >> 8), (uint8_t)d->address,
                              (uint8_t)(count >> 8), (uint8_t)count };
-    if (unit == BROADCAST)
+    if (unit == RS485_BROADCAST)
         unit = 1;
     memcpy(ask.bytes, pdu, sizeof pdu);
-    add_burst(line, TALKER_SECOND, unit, now_us, bytes, rtu_frame(unit, &ask, bytes));
+    rs485_add_burst(line, TALKER_SECOND, unit, now_us, bytes, rtu_frame(unit, &ask, bytes));
 }
 
 static int64_t babble(struct rs485 *line, int64_t now_us)
@@ -434,8 +223,8 @@ static int64_t babble(struct rs485 *line, int64_t now_us)
     uint8_t bytes[BABBLE_BYTES];
     for (size_t i = 0; i < sizeof bytes; i++)
         bytes[i] = (uint8_t)disturber_pick(&line->disturber, 256);
-    struct burst *b = add_burst(line, TALKER_NOISE, 0, now_us, bytes, sizeof bytes);
-    return b && line->config.baud ? end_us(line, b) : now_us + BABBLE_US;
+    struct burst *b = rs485_add_burst(line, TALKER_NOISE, 0, now_us, bytes, sizeof bytes);
+    return b && line->config.baud ? rs485_end_us(line, b) : now_us + BABBLE_US;
 }
 
 static void unplug(struct rs485 *line)
@@ -524,7 +313,7 @@ static void advance(struct rs485 *line, int64_t now_us)
         switch (first(line, now_us, &which, &at_us)) {
         case EVENT_NONE: return;
         case EVENT_CHARACTER: character(line, which, at_us); break;
-        case EVENT_JUDGE: judge(line); break;
+        case EVENT_JUDGE: rs485_judge(line); break;
         case EVENT_ACT: act(line, which, at_us); break;
         }
         forget_bursts(line, at_us);
@@ -554,7 +343,7 @@ static void check_silence(struct rs485 *line, int64_t now_us)
     struct frame_request request;
     const struct ear *ear = &line->ear;
     for (size_t i = 0; i < line->n_bursts; i++)
-        if (line->bursts[i].start_us < now_us && end_us(line, &line->bursts[i]) > now_us) {
+        if (line->bursts[i].start_us < now_us && rs485_end_us(line, &line->bursts[i]) > now_us) {
             line->stats.n_talked_over++;
             return;
         }
@@ -575,7 +364,7 @@ static struct burst *of_master(struct rs485 *line, int64_t now_us)
 {
     for (size_t i = 0; i < line->n_bursts; i++) {
         struct burst *b = &line->bursts[i];
-        if (b->talker == TALKER_MASTER && end_us(line, b) >= now_us && b->next < b->n_bytes)
+        if (b->talker == TALKER_MASTER && rs485_end_us(line, b) >= now_us && b->next < b->n_bytes)
             return b;
     }
     return NULL;
@@ -591,9 +380,9 @@ int rs485_write(struct rs485 *line, const uint8_t *bytes, size_t n_bytes, int64_
     if (!b && n_bytes > 0) {
         if (line->config.baud > 0)
             check_silence(line, now_us);
-        b = add_burst(line, TALKER_MASTER, bytes[0], now_us, bytes, 0);
+        b = rs485_add_burst(line, TALKER_MASTER, bytes[0], now_us, bytes, 0);
     }
-    size_t room = b ? BURST_BYTES - (size_t)b->n_bytes : 0;
+    size_t room = b ? RS485_BURST_BYTES - (size_t)b->n_bytes : 0;
     size_t n = n_bytes < room ? n_bytes : room;
     if (b) {
         memcpy(&b->bytes[b->n_bytes], bytes, n);
@@ -629,7 +418,7 @@ static int64_t next(const struct rs485 *line, bool whole_frames)
         const struct burst *b = &line->bursts[i];
         bool whole = whole_frames || b->talker == TALKER_MASTER;
         if (b->next < b->n_bytes)
-            at_us = sooner(at_us, whole ? end_us(line, b) : next_end_us(line, b));
+            at_us = sooner(at_us, whole ? rs485_end_us(line, b) : next_end_us(line, b));
     }
     return at_us;
 }

@@ -18,6 +18,8 @@ struct wire {
 struct service {
     int epoll;
     struct wire wires[SCENARIO_MAX_BUSES];
+    int64_t
+        due_us[SCENARIO_MAX_BUSES]; /* of each wire, side by side: looked through at each wait */
     size_t n_wires;
     struct watch_event events[WATCH_MAX_EVENTS];
     int n_events;
@@ -94,6 +96,13 @@ static int open_rtu(struct wire *wire, const struct pdu_bank *bank, const struct
     return result;
 }
 
+/* After whatever happened on this wire. */
+static void note_due(struct service *service, size_t i)
+{
+    const struct wire *wire = &service->wires[i];
+    service->due_us[i] = wire->tcp ? tcp_server_next_us(wire->tcp) : rtu_server_next_us(wire->rtu);
+}
+
 int service_add(struct service *service, const struct wire_config *config,
                 const struct pdu_bank *bank, int64_t now_us)
 {
@@ -105,7 +114,7 @@ int service_add(struct service *service, const struct wire_config *config,
     int result = config->rtu[0] ? open_rtu(wire, bank, &watch, now_us)
                                 : open_tcp(wire, bank, &watch, now_us);
     if (result == MW_OK) {
-        service->n_wires++;
+        note_due(service, service->n_wires++);
         return MW_OK;
     }
     int why = errno;
@@ -125,24 +134,17 @@ const char *service_name(const struct service *service, size_t i)
     return i < service->n_wires ? service->wires[i].config->name : NULL;
 }
 
-static int64_t next_us(const struct wire *wire)
-{
-    return wire->tcp ? tcp_server_next_us(wire->tcp) : rtu_server_next_us(wire->rtu);
-}
-
 int service_wait(struct service *service, int64_t now_us, int64_t max_wait_us)
 {
     int64_t due_us = now_us + max_wait_us;
-    for (size_t i = 0; i < service->n_wires; i++) {
-        int64_t at_us = next_us(&service->wires[i]);
-        due_us = at_us < due_us ? at_us : due_us;
-    }
+    for (size_t i = 0; i < service->n_wires; i++)
+        due_us = service->due_us[i] < due_us ? service->due_us[i] : due_us;
     int n = watch_wait(service->epoll, due_us > now_us ? due_us - now_us : 0, service->events);
     service->n_events = n < 0 ? 0 : n;
     return n < 0 ? n : MW_OK;
 }
 
-void service_step(struct service *service, int64_t now_us)
+static void take_events(struct service *service, int64_t now_us)
 {
     for (int i = 0; i < service->n_events; i++) {
         const struct watch_event *event = &service->events[i];
@@ -151,16 +153,23 @@ void service_step(struct service *service, int64_t now_us)
             tcp_server_event(wire->tcp, event, now_us);
         else
             rtu_server_event(wire->rtu, event, now_us);
+        note_due(service, event->wire);
     }
     service->n_events = 0;
+}
+
+void service_step(struct service *service, int64_t now_us)
+{
+    take_events(service, now_us);
     for (size_t i = 0; i < service->n_wires; i++) {
         struct wire *wire = &service->wires[i];
-        if (next_us(wire) > now_us)
+        if (service->due_us[i] > now_us)
             continue;
         if (wire->tcp)
             tcp_server_step(wire->tcp, now_us);
         else
             rtu_server_step(wire->rtu, now_us);
+        note_due(service, i);
     }
 }
 
