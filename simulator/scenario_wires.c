@@ -38,6 +38,7 @@ static const char *const KINDS[] = { "",
 static_assert(sizeof KINDS / sizeof KINDS[0] == DISTURBANCE_KIND_COUNT + 1, "one word per kind");
 
 static const char *const PARITIES[] = { "", "none", "even", "odd", NULL };
+static const char PARITY_LETTERS[] = { 'E', 'N', 'E', 'O' }; /* by the word; not given: even */
 static const char *const FRAMINGS[] = { "tcp", "rtu", NULL };
 
 struct wire_draft {
@@ -208,7 +209,7 @@ void parts_read_wire(struct field_reader *r, yaml_node node, struct scenario *s)
             field_complain(r, node, "name: there is another bus '%s'", draft.wire.name);
     draft.wire.port = (uint16_t)draft.port;
     draft.wire.baud = (uint32_t)draft.baud;
-    draft.wire.parity = draft.parity ? "?NEO"[draft.parity] : 'E';
+    draft.wire.parity = PARITY_LETTERS[draft.parity];
     draft.wire.stop_bits = (uint8_t)draft.stop_bits;
     draft.wire.rtu_over_tcp = draft.framing == 1;
     draft.wire.has_seed = given(r, node, "seed");

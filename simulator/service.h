@@ -29,7 +29,7 @@ void service_destroy(struct service *service);
 /* Opens one more wire, at most SCENARIO_MAX_BUSES of them (MW_ERR_TOO_BIG); the results are those
  * of tcp_server_open and rtu_server_open. Copies the bank, borrows the settings. The disturbances'
  * clock starts at now_us. */
-int service_add(struct service *service, const struct wire_config *wire,
+int service_add(struct service *service, const struct wire_config *config,
                 const struct pdu_bank *bank, int64_t now_us);
 
 /* "listening BUS tcp HOST PORT" or "listening BUS rtu /dev/pts/N" of the i-th wire, without end of
