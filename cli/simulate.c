@@ -2,8 +2,10 @@
 /* millwright simulate: a hall from a scenario, or a recorded CSV, behind real Modbus wires. The
  * clock, the signals and the words; what is served is decided in simulator/. */
 #include "base/result.h"
+#include "cli/simulate_stats.h"
 #include "cli/verbs.h"
 #include "simulator/csv_replay.h"
+#include "simulator/draw.h"
 #include "simulator/field.h"
 #include "simulator/hall.h"
 #include "simulator/scenario.h"
@@ -19,11 +21,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <time.h>
 
-#define MAX_WAIT_US 20000 /* signals and faults are looked for this often */
-#define MAX_SPEED   100000.0
+#define MAX_WAIT_US  20000 /* signals and faults are looked for this often */
+#define MAX_SPEED    100000.0
+#define STREAM_BUSES 900 /* of draw.h: seeds of buses that have none of their own */
 
 static const char HELP[] =
     "usage: millwright simulate SCENARIO.yaml [OPTIONS]\n"
@@ -33,11 +37,12 @@ static const char HELP[] =
     "Modbus RTU on pseudo-terminals. Prints one line per bus,\n"
     "  listening BUS tcp ADDRESS PORT\n"
     "  listening BUS rtu /dev/pts/N\n"
-    "and serves until SIGTERM or SIGINT; then one line of counts.\n"
+    "and serves until SIGTERM or SIGINT; then two lines of counts. SIGUSR2 prints the first.\n"
     "\n"
     "Both:\n"
     "  --duration T        stop after this real time (250ms, 10s, 5min, 2h)\n"
     "  --ready-file FILE   the listening lines, written once everything is open\n"
+    "  --stats FILE        what was counted, as JSON; at the end and on SIGUSR2\n"
     "\n"
     "Scenario (docs/SPEC-scenario.md):\n"
     "  --speed N           simulated seconds per real second, 0.001 to 100000; default 1\n"
@@ -57,7 +62,7 @@ static const char HELP[] =
     "  --loop yes|no       begin again after the last row; default no\n";
 
 struct options {
-    const char *scenario, *csv, *tcp, *rtu, *rows, *ready_file, *events, *log;
+    const char *scenario, *csv, *tcp, *rtu, *rows, *ready_file, *stats, *events, *log;
     struct csv_choice choice;
     double speed;
     uint64_t seed;
@@ -123,6 +128,7 @@ enum option_code {
     OPTION_SEED,
     OPTION_DURATION,
     OPTION_READY_FILE,
+    OPTION_STATS,
     OPTION_EVENTS,
     OPTION_FAULTS,
     OPTION_CHECK,
@@ -145,6 +151,7 @@ static const struct option_name {
     [OPTION_SEED] = { "seed", required_argument },
     [OPTION_DURATION] = { "duration", required_argument },
     [OPTION_READY_FILE] = { "ready-file", required_argument },
+    [OPTION_STATS] = { "stats", required_argument },
     [OPTION_EVENTS] = { "events", required_argument },
     [OPTION_FAULTS] = { "faults-on-signal", no_argument },
     [OPTION_CHECK] = { "check", no_argument },
@@ -168,6 +175,7 @@ static bool take_option(struct options *o, int option, const char *value)
     case OPTION_SEED: o->seed_given = true; return whole(value, UINT64_MAX, &o->seed);
     case OPTION_DURATION: return field_time(value, &o->duration_us) && o->duration_us > 0;
     case OPTION_READY_FILE: o->ready_file = value; return true;
+    case OPTION_STATS: o->stats = value; return true;
     case OPTION_EVENTS: o->events = value; return true;
     case OPTION_FAULTS: o->faults_on_signal = true; return true;
     case OPTION_CHECK: o->check = true; return true;
@@ -216,7 +224,7 @@ static int parse(int argc, char **argv, struct options *o)
 
 static int add_wire(struct run *run, const struct wire_config *wire, const struct pdu_bank *bank)
 {
-    int result = service_add(run->service, wire, bank);
+    int result = service_add(run->service, wire, bank, clock_us(CLOCK_MONOTONIC));
     if (result == MW_OK)
         return EX_OK;
     const char *why = result == MW_ERR_INVALID ? "is not a numeric IPv4 address"
@@ -285,6 +293,14 @@ static int pending_signal(const sigset_t *signals)
     return sigtimedwait(signals, NULL, &(struct timespec){ 0 });
 }
 
+static int tell_stats(const struct run *run)
+{
+    const char *path = run->options->stats;
+    simulate_stats_say(run->service, stdout);
+    int result = path ? simulate_stats_write(run->service, path) : MW_OK;
+    return result < 0 ? cannot_create(path, outfile_text(result)) : EX_OK;
+}
+
 static int serve(struct run *run, const sigset_t *signals)
 {
     int64_t now_us = clock_us(CLOCK_MONOTONIC);
@@ -294,6 +310,8 @@ static int serve(struct run *run, const sigset_t *signals)
             return EX_OK;
         if (signal == SIGUSR1 && run->world)
             world_arm(run->world);
+        if (signal == SIGUSR2 && tell_stats(run) != EX_OK)
+            return EX_CANTCREAT;
         if (service_wait(run->service, now_us, MAX_WAIT_US) != MW_OK)
             return EX_OSERR;
         now_us = clock_us(CLOCK_MONOTONIC);
@@ -315,6 +333,7 @@ static int start_and_serve(struct run *run)
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGUSR1);
+    sigaddset(&signals, SIGUSR2);
     sigprocmask(SIG_BLOCK, &signals, NULL);
 
     run->start_mono_us = clock_us(CLOCK_MONOTONIC);
@@ -323,7 +342,7 @@ static int start_and_serve(struct run *run)
     int status = write_ready(run);
     if (status == EX_OK)
         status = serve(run, &signals);
-    return status;
+    return status == EX_OK ? tell_stats(run) : status;
 }
 
 static void say_counts(const struct run *run)
@@ -346,19 +365,22 @@ static void say_error(void *ctx, int line, const char *message)
         fprintf(stderr, "%s: %s\n", place->file, message);
 }
 
-static int simulate_world(struct run *run, const struct scenario *scenario)
+static int add_hall(struct run *run, struct hall *hall, struct wire_config *wire, uint64_t seed)
 {
-    const struct options *o = run->options;
-    struct hall halls[SCENARIO_MAX_BUSES];
-    int status = open_file(run, o->events);
-    if (world_create(&run->world, scenario, o->seed_given ? o->seed : scenario->seed,
-                     o->faults_on_signal) != MW_OK)
-        return EX_OSERR;
+    struct pdu_bank bank = hall_bank(hall);
+    if (!wire->has_seed)
+        wire->seed = draw_bits(seed, STREAM_BUSES, hall->wire);
+    return add_wire(run, wire, &bank);
+}
+
+static int serve_world(struct run *run, struct scenario *scenario, uint64_t seed,
+                       struct hall *halls)
+{
+    int status = open_file(run, run->options->events);
     story_init(&run->story, scenario);
     for (uint32_t i = 0; i < scenario->n_wires && status == EX_OK; i++) {
         halls[i] = (struct hall){ .scenario = scenario, .world = run->world, .wire = i };
-        struct pdu_bank bank = hall_bank(&halls[i]);
-        status = add_wire(run, &scenario->wires[i], &bank);
+        status = add_hall(run, &halls[i], &scenario->wires[i], seed);
     }
     if (status == EX_OK)
         status = start_and_serve(run);
@@ -366,7 +388,19 @@ static int simulate_world(struct run *run, const struct scenario *scenario)
         say_counts(run);
         printf(" simulated_s=%.1f\n", (double)world_now_us(run->world) / 1e6);
     }
+    return status;
+}
+
+static int simulate_world(struct run *run, struct scenario *scenario)
+{
+    const struct options *o = run->options;
+    uint64_t seed = o->seed_given ? o->seed : scenario->seed;
+    struct hall *halls = calloc(scenario->n_wires, sizeof *halls);
+    int status = EX_OSERR;
+    if (halls && world_create(&run->world, scenario, seed, o->faults_on_signal) == MW_OK)
+        status = serve_world(run, scenario, seed, halls);
     world_destroy(run->world);
+    free(halls);
     return status;
 }
 
@@ -435,6 +469,16 @@ static int simulate_csv(struct run *run)
     return status;
 }
 
+/* One descriptor per bus and per connection: as many as the system lets us have. */
+static void raise_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int verb_simulate(int argc, char **argv)
 {
     struct options options = { .speed = 1 };
@@ -445,6 +489,9 @@ int verb_simulate(int argc, char **argv)
     int result = options.ready_file ? outfile_check(options.ready_file) : MW_OK;
     if (result < 0)
         return cannot_create(options.ready_file, outfile_text(result));
+    if (options.stats && (result = outfile_check(options.stats)) < 0)
+        return cannot_create(options.stats, outfile_text(result));
+    raise_limit();
     if (service_create(&run.service) != MW_OK)
         return EX_OSERR;
     status = options.csv ? simulate_csv(&run) : simulate_scenario(&run);

@@ -54,14 +54,19 @@ bool rtu_receive(struct rtu_receiver *r, uint8_t byte, int64_t now_us,
     bool ends = length > 0 ? r->n_bytes >= length : right && !counted(r->bytes, r->n_bytes);
     if (!ends)
         return false;
-    size_t n_pdu = (size_t)r->n_bytes - 1 - CRC_BYTES;
+    size_t n_bytes = r->n_bytes;
     r->n_bytes = 0;
-    if (!right) {
-        r->n_bad++;
+    r->n_bad += right ? 0 : 1;
+    return rtu_whole_request(r->bytes, n_bytes, ret_request);
+}
+
+bool rtu_whole_request(const uint8_t *bytes, size_t n_bytes, struct frame_request *ret_request)
+{
+    if (!crc_is_right(bytes, n_bytes))
         return false;
-    }
-    *ret_request = (struct frame_request){ .unit = r->bytes[0], .n_pdu = (uint16_t)n_pdu };
-    memcpy(ret_request->pdu, &r->bytes[1], n_pdu);
+    size_t n_pdu = n_bytes - 1 - CRC_BYTES;
+    *ret_request = (struct frame_request){ .unit = bytes[0], .n_pdu = (uint16_t)n_pdu };
+    memcpy(ret_request->pdu, &bytes[1], n_pdu);
     return true;
 }
 

@@ -32,6 +32,9 @@ struct rtu_receiver {
 bool rtu_receive(struct rtu_receiver *receiver, uint8_t byte, int64_t now_us,
                  struct frame_request *ret_request);
 
+/* A frame that silence has ended: true where its CRC is right. At most FRAME_RTU_MAX bytes. */
+bool rtu_whole_request(const uint8_t *bytes, size_t n_bytes, struct frame_request *ret_request);
+
 /* Bytes of the frame in ret_bytes uint8 [FRAME_RTU_MAX]. */
 size_t rtu_frame(uint8_t unit, const struct pdu_reply *reply, uint8_t *ret_bytes);
 

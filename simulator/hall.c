@@ -3,14 +3,14 @@
 
 #include "base/result.h"
 
+#include <assert.h>
 #include <string.h>
+
+static_assert(SCENARIO_MAX_SLAVES < UINT16_MAX, "a slave's number from 1 fits");
 
 static uint32_t find(const struct hall *hall, uint8_t unit)
 {
-    for (uint32_t i = 0; i < hall->scenario->n_slaves; i++)
-        if (hall->scenario->slaves[i].wire == hall->wire && hall->scenario->slaves[i].unit == unit)
-            return i;
-    return FAULT_NOWHERE;
+    return hall->of_unit[unit] ? hall->of_unit[unit] - 1u : FAULT_NOWHERE;
 }
 
 static bool answers(void *ctx, uint8_t unit)
@@ -90,6 +90,9 @@ static void answered(void *ctx, const struct pdu_read *read, int token, int64_t 
 
 struct pdu_bank hall_bank(struct hall *hall)
 {
+    for (uint32_t i = hall->scenario->n_slaves; i-- > 0;)
+        if (hall->scenario->slaves[i].wire == hall->wire)
+            hall->of_unit[hall->scenario->slaves[i].unit] = (uint16_t)(i + 1);
     return (struct pdu_bank){ .answers = answers,
                               .has_table = has_table,
                               .read = read_slave,

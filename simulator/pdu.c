@@ -8,7 +8,6 @@
 #define ILLEGAL_FUNCTION 1
 #define ILLEGAL_ADDRESS  2
 #define ILLEGAL_VALUE    3
-#define DEVICE_BUSY      6
 #define READ_BYTES       5 /* code, address, count */
 
 static void refuse(struct pdu_reply *reply, uint8_t code, uint8_t exception)
@@ -16,6 +15,12 @@ static void refuse(struct pdu_reply *reply, uint8_t code, uint8_t exception)
     reply->bytes[0] = code | EXCEPTION_FLAG;
     reply->bytes[1] = exception;
     reply->n_bytes = 2;
+}
+
+void pdu_refuse(struct pdu_reply *reply, uint8_t exception)
+{
+    refuse(reply, reply->bytes[0] & (uint8_t)~EXCEPTION_FLAG, exception);
+    reply->token = -1;
 }
 
 static bool is_bits(enum table table)
@@ -48,7 +53,7 @@ static void read_bank(const struct pdu_bank *bank, struct pdu_reply *reply)
     uint8_t code = (uint8_t)reply->read.table;
     int token = bank->read(bank->ctx, &reply->read, words);
     if (token < 0) {
-        refuse(reply, code, token == MW_ERR_AGAIN ? DEVICE_BUSY : ILLEGAL_ADDRESS);
+        refuse(reply, code, token == MW_ERR_AGAIN ? PDU_DEVICE_BUSY : ILLEGAL_ADDRESS);
         return;
     }
     reply->token = token;

@@ -13,6 +13,7 @@
 #define PDU_MAX_BYTES     253
 #define PDU_MAX_REGISTERS 125
 #define PDU_MAX_BITS      2000
+#define PDU_DEVICE_BUSY   6 /* exception code */
 
 struct pdu_read {
     uint8_t unit;
@@ -46,5 +47,9 @@ struct pdu_reply {
  * silence, whatever was asked. */
 void pdu_answer(const struct pdu_bank *bank, uint8_t unit, const uint8_t *request, size_t n_bytes,
                 struct pdu_reply *ret_reply);
+
+/* Makes a reply that is not silence an exception of its function code; nobody is told that it left.
+ */
+void pdu_refuse(struct pdu_reply *reply, uint8_t exception);
 
 #endif

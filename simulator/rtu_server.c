@@ -13,12 +13,10 @@
 #include <termios.h>
 #include <unistd.h>
 
-/* Silence after which a frame is over. The standard's 3.5 characters are far below what a
- * pseudo-terminal and a busy computer keep; masters wait longer than this before they try again. */
-#define GAP_US     20000
-#define BROADCAST  0
 #define PTY_PREFIX "/dev/pts/"
-#define MAX_ROUND  512 /* bytes taken in one step */
+#define MAX_ROUND  512   /* bytes taken in one step */
+#define FIFO_BYTES 16    /* handed on together, as the usual adapter does */
+#define LOOK_US    10000 /* while unplugged: whether it is plugged in again */
 
 static bool make_raw(int fd)
 {
@@ -44,7 +42,8 @@ static bool make_line(struct rtu_server *server)
     server->slave = open(server->path, O_RDWR | O_NOCTTY | O_CLOEXEC);
     return server->slave >= 0 && make_raw(server->slave) &&
            fcntl(server->master, F_SETFL, O_NONBLOCK) == 0 &&
-           fcntl(server->master, F_SETFD, FD_CLOEXEC) == 0;
+           fcntl(server->master, F_SETFD, FD_CLOEXEC) == 0 &&
+           watch_add(&server->watch, server->master, 0, WATCH_IN);
 }
 
 /* MW_OK where the path is free now. */
@@ -63,22 +62,45 @@ static int clear_link(const char *link)
     return unlink(link) == 0 ? MW_OK : MW_ERR_IO;
 }
 
-int rtu_server_open(struct rtu_server *server, const struct pdu_bank *bank, const char *link,
-                    int64_t turnaround_us)
+static void remove_line(struct rtu_server *server)
 {
-    struct rtu_server s = { .bank = bank,
-                            .turnaround_us = turnaround_us,
-                            .master = -1,
-                            .slave = -1,
-                            .receiver = { .gap_us = GAP_US } };
+    char target[64] = "";
+    if (server->link[0] && readlink(server->link, target, sizeof target - 1) > 0 &&
+        strcmp(target, server->path) == 0)
+        unlink(server->link);
+    if (server->slave >= 0)
+        close(server->slave);
+    if (server->master >= 0)
+        close(server->master);
+    server->slave = server->master = -1;
+}
+
+/* A terminal, and the link that leads to it. */
+static int plug_in(struct rtu_server *server, const char *link)
+{
     int result = clear_link(link);
     if (result != MW_OK)
         return result;
-    if (!make_line(&s) || symlink(s.path, link) != 0) {
+    if (make_line(server) && symlink(server->path, link) == 0)
+        return MW_OK;
+    int why = errno;
+    remove_line(server);
+    errno = why;
+    return MW_ERR_IO;
+}
+
+int rtu_server_open(struct rtu_server *server, const struct rs485_config *config,
+                    const struct pdu_bank *bank, const char *link, const struct watch *watch)
+{
+    struct rtu_server s = { .watch = *watch, .master = -1, .slave = -1 };
+    int result = rs485_create(&s.line, config, bank);
+    if (result == MW_OK)
+        result = plug_in(&s, link);
+    if (result != MW_OK) {
         int why = errno;
-        rtu_server_close(&s);
+        rs485_destroy(s.line);
         errno = why;
-        return MW_ERR_IO;
+        return result;
     }
     snprintf(s.link, sizeof s.link, "%s", link);
     *server = s;
@@ -87,67 +109,50 @@ int rtu_server_open(struct rtu_server *server, const struct pdu_bank *bank, cons
 
 void rtu_server_close(struct rtu_server *server)
 {
-    char target[64] = "";
-    if (!server)
+    if (!server || !server->line)
         return;
-    if (server->link[0] && readlink(server->link, target, sizeof target - 1) > 0 &&
-        strcmp(target, server->path) == 0)
-        unlink(server->link);
-    if (server->slave > 0)
-        close(server->slave);
-    if (server->master > 0)
-        close(server->master);
-    server->link[0] = '\0';
-    server->slave = server->master = -1;
+    remove_line(server);
+    rs485_destroy(server->line);
+    server->line = NULL;
 }
 
-size_t rtu_server_want(const struct rtu_server *server, int64_t now_us, struct pollfd *ret_fds,
-                       int64_t *ret_wait_us)
-{
-    ret_fds[0] = (struct pollfd){ .fd = server->master, .events = POLLIN };
-    *ret_wait_us = -1;
-    if (server->due)
-        *ret_wait_us = server->due_us > now_us ? server->due_us - now_us : 0;
-    return 1;
-}
-
-static void take_request(struct rtu_server *server, const struct frame_request *request,
-                         int64_t now_us)
-{
-    server->n_requests++;
-    if (server->due)
-        server->n_superseded++;
-    server->due = false;
-    if (request->unit == BROADCAST)
-        return;
-    pdu_answer(server->bank, request->unit, request->pdu, request->n_pdu, &server->reply);
-    server->unit = request->unit;
-    server->due = server->reply.n_bytes > 0;
-    server->due_us = now_us + server->turnaround_us;
-}
-
-static void send_due(struct rtu_server *server, int64_t now_us)
-{
-    uint8_t bytes[FRAME_RTU_MAX];
-    size_t n = rtu_frame(server->unit, &server->reply, bytes);
-    server->due = false;
-    if (write(server->master, bytes, n) != (ssize_t)n) {
-        server->n_dropped++;
-        return;
-    }
-    server->n_answers++;
-    if (server->reply.token >= 0)
-        server->bank->answered(server->bank->ctx, &server->reply.read, server->reply.token, now_us);
-}
-
-void rtu_server_step(struct rtu_server *server, const struct pollfd *fds, int64_t now_us)
+void rtu_server_event(struct rtu_server *server, const struct watch_event *event, int64_t now_us)
 {
     uint8_t bytes[MAX_ROUND];
-    struct frame_request request;
-    ssize_t n = fds[0].revents & POLLIN ? read(server->master, bytes, sizeof bytes) : 0;
-    for (ssize_t i = 0; i < n; i++)
-        if (rtu_receive(&server->receiver, bytes[i], now_us, &request))
-            take_request(server, &request, now_us);
-    if (server->due && now_us >= server->due_us)
-        send_due(server, now_us);
+    if (server->master < 0 || !(event->what & WATCH_IN))
+        return;
+    ssize_t n = read(server->master, bytes, sizeof bytes);
+    if (n > 0)
+        rs485_write(server->line, bytes, (size_t)n, now_us);
+}
+
+static void hand_on(struct rtu_server *server, int64_t now_us)
+{
+    uint8_t bytes[MAX_ROUND];
+    for (int n; (n = rs485_read(server->line, now_us, bytes, sizeof bytes)) > 0;) {
+        ssize_t written = write(server->master, bytes, (size_t)n);
+        server->n_dropped += (uint64_t)(n - (written > 0 ? written : 0));
+    }
+}
+
+void rtu_server_step(struct rtu_server *server, int64_t now_us)
+{
+    bool plugged = rs485_plugged(server->line, now_us);
+    rs485_unplugs(server->line, now_us); /* the line goes on, plugged in or not */
+    if (!plugged && server->master >= 0)
+        remove_line(server);
+    if (plugged && server->master < 0)
+        (void)plug_in(server, server->link); /* in vain: again in a while */
+    server->look_us = now_us + LOOK_US;
+    if (plugged && server->master >= 0)
+        hand_on(server, now_us);
+}
+
+int64_t rtu_server_next_us(const struct rtu_server *server)
+{
+    int64_t frame_us = rs485_next_frame_us(server->line);
+    int64_t byte_us = rs485_next_us(server->line);
+    int64_t fifo_us = rs485_characters_us(server->line, FIFO_BYTES);
+    int64_t due_us = byte_us < frame_us - fifo_us ? byte_us + fifo_us : frame_us;
+    return server->master < 0 && server->look_us < due_us ? server->look_us : due_us;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The settings of the sections that stand alone, and reading the file. What refers to other
- * sections is in scenario_links.c. */
+ * sections is in scenario_links.c, the buses are in scenario_wires.c. */
 #include "simulator/scenario.h"
 
 #include "base/result.h"
@@ -25,19 +25,6 @@ static const struct field AMBIENT[] = {
     { "day", FIELD_TIME, false, AT(ambient, day_us), NULL, 60, YEAR_S, NULL },
     { "warmest", FIELD_TIME, false, AT(ambient, warmest_us), NULL, 0, YEAR_S, NULL },
     { "start", FIELD_TIME, false, AT(ambient, start_us), NULL, 0, YEAR_S, NULL },
-};
-
-struct wire_draft {
-    struct wire_config wire;
-    uint64_t port;
-};
-
-static const struct field WIRE[] = {
-    { "name", FIELD_NAME, true, AT(wire_draft, wire.name), NULL, 0, 0, NULL },
-    { "rtu", FIELD_TEXT, false, AT(wire_draft, wire.rtu), NULL, 0, 256, NULL },
-    { "tcp", FIELD_INTEGER, false, AT(wire_draft, port), NULL, 0, 65535, NULL },
-    { "host", FIELD_TEXT, false, AT(wire_draft, wire.host), NULL, 0, 64, NULL },
-    { "turnaround", FIELD_TIME, false, AT(wire_draft, wire.turnaround_us), NULL, 0, 10, NULL },
 };
 
 static const struct field STEP[] = {
@@ -110,22 +97,6 @@ bool parts_list(struct field_reader *r, yaml_node map, const char *key, size_t m
     return false;
 }
 
-static void read_wire(struct field_reader *r, yaml_node node, struct scenario *s)
-{
-    struct wire_draft draft = { .wire = { .host = "127.0.0.1", .turnaround_us = 2000 } };
-    fields_read(r, node, WIRE, FIELDS(WIRE), &draft);
-    bool tcp = yaml_find(r->tree, node, "tcp") != 0;
-    if (tcp == (yaml_find(r->tree, node, "rtu") != 0))
-        field_complain(r, node, "a bus is either rtu: PATH or tcp: PORT");
-    if (!tcp && yaml_find(r->tree, node, "host"))
-        field_complain(r, node, "host: belongs to a tcp bus");
-    for (uint32_t i = 0; i < s->n_wires; i++)
-        if (strcmp(s->wires[i].name, draft.wire.name) == 0)
-            field_complain(r, node, "name: there is another bus '%s'", draft.wire.name);
-    draft.wire.port = (uint16_t)draft.port;
-    s->wires[s->n_wires++] = draft.wire;
-}
-
 static void read_programme(struct field_reader *r, yaml_node machine, struct machine_plan *plan)
 {
     yaml_node list;
@@ -185,7 +156,7 @@ static void read_top(struct field_reader *r, yaml_node top, struct scenario *s)
     yaml_node ambient = yaml_find(r->tree, top, "ambient");
     if (ambient)
         fields_read(r, ambient, AMBIENT, FIELDS(AMBIENT), &s->ambient);
-    read_each(r, top, "buses", SCENARIO_MAX_BUSES, s, read_wire);
+    read_each(r, top, "buses", SCENARIO_MAX_BUSES, s, parts_read_wire);
     read_each(r, top, "machines", SCENARIO_MAX_MACHINES, s, read_machine);
     read_each(r, top, "devices", SCENARIO_MAX_SLAVES, s, parts_read_slave);
     read_each(r, top, "faults", SCENARIO_MAX_FAULTS, s, parts_read_fault);

@@ -4,6 +4,7 @@
 #ifndef MW_SIMULATOR_SCENARIO_H
 #define MW_SIMULATOR_SCENARIO_H
 
+#include "simulator/disturbance.h"
 #include "simulator/fault.h"
 #include "simulator/machine.h"
 #include "simulator/registers.h"
@@ -12,9 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SCENARIO_MAX_BUSES    16
+#define SCENARIO_MAX_BUSES    1024
 #define SCENARIO_MAX_MACHINES 64
-#define SCENARIO_MAX_SLAVES   128
+#define SCENARIO_MAX_SLAVES   2048
 #define SCENARIO_MAX_FAULTS   64
 #define SLAVE_MAX_CELLS       128
 
@@ -29,7 +30,16 @@ struct wire_config {
     char rtu[256];         /* path of the symlink to the pseudo-terminal; or empty */
     char host[64];         /* TCP: numeric address to listen on; default 127.0.0.1 */
     uint16_t port;         /* TCP: 0 lets the system choose */
-    int64_t turnaround_us; /* a slave's silence before its answer */
+    bool rtu_over_tcp;     /* TCP: RTU frames without the header of Modbus TCP */
+    uint32_t baud;         /* RTU: character times and silence as on a wire; 0: none */
+    char parity;           /* 'N', 'E', 'O' */
+    uint8_t stop_bits;     /* 1 or 2; 0: 1 with parity, 2 without */
+    int64_t turnaround_us; /* a slave's silence before its answer; default RTU 2 ms, TCP 0 */
+    int64_t spread_us;     /* up to this is added by chance */
+    bool has_seed;
+    uint64_t seed; /* of spread and disturbances; without: by the scenario's */
+    struct disturbance disturbances[DISTURBANCE_MAX];
+    uint32_t n_disturbances;
 };
 
 /* One device on a bus. */

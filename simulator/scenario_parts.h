@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between the two halves of the scenario reader; nobody else includes this. */
+/* Between the parts of the scenario reader; nobody else includes this. */
 #ifndef MW_SIMULATOR_SCENARIO_PARTS_H
 #define MW_SIMULATOR_SCENARIO_PARTS_H
 
@@ -12,6 +12,9 @@
  * complaint where it is something else, empty or longer than max. */
 bool parts_list(struct field_reader *reader, yaml_node map, const char *key, size_t max,
                 yaml_node *ret_list, size_t *ret_n);
+
+/* One entry of buses. */
+void parts_read_wire(struct field_reader *reader, yaml_node node, struct scenario *scenario);
 
 /* One entry of devices, one of faults; buses and machines are already in the scenario. */
 void parts_read_slave(struct field_reader *reader, yaml_node node, struct scenario *scenario);

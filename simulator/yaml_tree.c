@@ -23,7 +23,7 @@ int yaml_tree_parse(struct yaml_tree **ret_tree, const char *text, size_t n_byte
                     struct yaml_fault *ret_why)
 {
     if (n_bytes > YAML_TREE_MAX_BYTES)
-        return complain(ret_why, MW_ERR_TOO_BIG, 0, "the file is longer than 256 KiB");
+        return complain(ret_why, MW_ERR_TOO_BIG, 0, "the file is longer than 1 MiB");
     yaml_parser_t parser;
     struct yaml_tree *tree = calloc(1, sizeof *tree);
     if (!tree || !yaml_parser_initialize(&parser)) {

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define YAML_TREE_MAX_BYTES (256 * 1024)
+#define YAML_TREE_MAX_BYTES ((size_t)1024 * 1024)
 
 struct yaml_tree;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Polls unit 7 of a foreign Modbus device and prints what it read, for fieldbus_pymodbus.py:
+/* Polls unit 7 of a foreign Modbus device and prints what it read, for the tests that serve one:
  *
  *   fieldbus_probe rtu TTY | tcp HOST PORT | rtu_tcp HOST PORT
  *

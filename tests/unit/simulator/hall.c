@@ -52,7 +52,7 @@ static void set_up(struct fixture *f)
                      MW_OK);
     ck_assert_int_eq(world_create(&f->world, f->scenario, 3, false), MW_OK);
     for (uint32_t i = 0; i < 2; i++) {
-        f->halls[i] = (struct hall){ f->scenario, f->world, i, 0 };
+        f->halls[i] = (struct hall){ .scenario = f->scenario, .world = f->world, .wire = i };
         f->banks[i] = hall_bank(&f->halls[i]);
     }
     world_advance(f->world, MINUTE_US);

@@ -59,7 +59,7 @@ START_TEST(what_is_not_given_has_its_default)
     ck_assert_int_eq(s->tick_us, 100000);
     ck_assert_uint_eq(s->seed, 1);
     ck_assert_str_eq(s->wires[0].host, "127.0.0.1");
-    ck_assert_int_eq(s->wires[0].turnaround_us, 2000);
+    ck_assert_int_eq(s->wires[0].turnaround_us, 0);
     ck_assert_double_eq(s->machines[0].speed_rpm, 2940);
     ck_assert_uint_eq(s->machines[0].n_steps, 2);
     ck_assert_uint_eq(s->slaves[0].n_cells, 22);
@@ -148,6 +148,145 @@ START_TEST(faults_must_fit_what_they_act_on)
 }
 END_TEST
 
+#define WIRE(text)                                                         \
+    "version: 1\nmachines:\n  - {name: m, kind: pump}\n"                   \
+    "devices:\n  - {name: d, bus: a, unit: 1, map: qm30vt2, machine: m}\n" \
+    "buses:\n  - " text "\n"
+#define RTU(text) WIRE("{name: a, rtu: x, disturbances: [" text "]}")
+#define TCP(text) WIRE("{name: a, tcp: 0, disturbances: [" text "]}")
+
+START_TEST(a_bus_says_how_its_line_is)
+{
+    struct scenario *s;
+    struct heard heard;
+    ck_assert_int_eq(parse(WIRE("{name: a, rtu: x, baud: 9600, parity: none, stop_bits: 2, spread: "
+                                "3ms, seed: 9}"),
+                           &s, &heard),
+                     MW_OK);
+    ck_assert_uint_eq(s->wires[0].baud, 9600);
+    ck_assert_int_eq(s->wires[0].parity, 'N');
+    ck_assert_uint_eq(s->wires[0].stop_bits, 2);
+    ck_assert_int_eq(s->wires[0].turnaround_us, 2000);
+    ck_assert_int_eq(s->wires[0].spread_us, 3000);
+    ck_assert(s->wires[0].has_seed && s->wires[0].seed == 9);
+    scenario_free(s);
+    ck_assert_int_eq(parse(WIRE("{name: a, tcp: 0, framing: rtu}"), &s, &heard), MW_OK);
+    ck_assert(s->wires[0].rtu_over_tcp && !s->wires[0].has_seed);
+    scenario_free(s);
+    refused(WIRE("{name: a, rtu: x, baud: 299}"), 7, "baud: 299 is not in 300 to 4000000");
+    refused(WIRE("{name: a, rtu: x, parity: odd}"), 7, "need baud");
+    refused(WIRE("{name: a, rtu: x, baud: 9600, parity: O}"), 7, "'O' is none of none, even, odd");
+    refused(WIRE("{name: a, rtu: x, framing: rtu}"), 7, "framing: belongs to a tcp bus");
+    refused(WIRE("{name: a, tcp: 0, baud: 9600}"), 7, "baud: belongs to an rtu bus");
+}
+END_TEST
+
+START_TEST(disturbances_are_read_with_their_defaults)
+{
+    struct scenario *s;
+    struct heard heard;
+    ck_assert_int_eq(parse(RTU("{kind: late, unit: 3, rate: 0.5%, delay: 100ms, up_to: 2s}, "
+                               "{kind: unplug, at: 10s, for: 1s, every: 60s}, "
+                               "{kind: exception, code: 4}, {kind: duplicate, delay: 1ms}"),
+                           &s, &heard),
+                     MW_OK);
+    const struct disturbance *d = s->wires[0].disturbances;
+    ck_assert_uint_eq(s->wires[0].n_disturbances, 4);
+    ck_assert_int_eq(d[0].kind, DISTURBANCE_LATE);
+    ck_assert_uint_eq(d[0].unit, 3);
+    ck_assert_double_eq_tol(d[0].rate, 0.005, 1e-12);
+    ck_assert(d[0].min_us == 100000 && d[0].max_us == 2000000);
+    ck_assert(d[1].at_us == 10000000 && d[1].for_us == 1000000 && d[1].every_us == 60000000);
+    ck_assert(d[2].exception == 4 && d[2].rate == 1 && d[2].unit == 0);
+    ck_assert(d[3].min_us == 1000 && d[3].max_us == 1000);
+    scenario_free(s);
+}
+END_TEST
+
+START_TEST(every_kind_of_disturbance_has_its_word)
+{
+    for (int kind = 1; kind < DISTURBANCE_KIND_COUNT; kind++) {
+        struct scenario *s = NULL;
+        struct heard heard;
+        char text[512], entry[128];
+        const char *name = disturbance_name((enum disturbance_kind)kind);
+        bool tcp = kind >= DISTURBANCE_RESET;
+        bool lasts = kind >= DISTURBANCE_BABBLE && kind <= DISTURBANCE_UNPLUG;
+        bool delay =
+            kind == DISTURBANCE_LATE || kind == DISTURBANCE_DRIP || kind == DISTURBANCE_IDLE_CLOSE;
+        snprintf(entry, sizeof entry, "%s%s%s%s", name, delay ? ", delay: 1s" : "",
+                 lasts ? ", for: 1s" : "", kind == DISTURBANCE_EXCEPTION ? ", code: 2" : "");
+        snprintf(text, sizeof text, WIRE("{name: a, %s, disturbances: [{kind: %s}]}"),
+                 tcp ? "tcp: 0" : "rtu: x", entry);
+        ck_assert_msg(parse(text, &s, &heard) == MW_OK, "%s: %s", name, heard.text[0]);
+        ck_assert_int_eq(s->wires[0].disturbances[0].kind, kind);
+        scenario_free(s);
+    }
+}
+END_TEST
+
+START_TEST(disturbances_must_fit_their_bus_and_kind)
+{
+    refused(RTU("{kind: reset}"), 7, "reset does not happen on this sort of bus");
+    refused(TCP("{kind: unplug, for: 1s}"), 7, "unplug does not happen on this sort of bus");
+    refused(TCP("{kind: bit_flip}"), 7, "bit_flip does not happen");
+    refused(WIRE("{name: a, tcp: 0, framing: rtu, disturbances: [{kind: wrong_length}]}"), 7,
+            "wrong_length does not happen");
+    refused(RTU("{kind: silent}"), 7, "kind: 'silent' is none of silence, late");
+    refused(RTU("{kind: silence, rate: 101%}"), 7, "rate: '101%' is not in 0 to 100%");
+    refused(RTU("{kind: silence, rate: 0.1}"), 7, "not a number followed by its unit, %");
+    refused(RTU("{kind: late}"), 7, "delay: is missing");
+    refused(RTU("{kind: late, delay: 2s, up_to: 1s}"), 7, "up_to: is shorter than delay");
+    refused(RTU("{kind: silence, delay: 2s}"), 7, "delay: silence has none");
+    refused(RTU("{kind: exception}"), 7, "code: belongs to exception, and must be there");
+    refused(RTU("{kind: busy, code: 6}"), 7, "code: belongs to exception");
+    refused(RTU("{kind: silence, every: 2s}"), 7, "every: needs for");
+    refused(RTU("{kind: silence, for: 2s, every: 2s}"), 7, "for: is not shorter than every");
+    refused(RTU("{kind: unplug, at: 1s}"), 7, "for: is missing: how long unplug lasts");
+    refused(RTU("{kind: unplug, for: 1s, unit: 3}"), 7, "unit: unplug is of the whole bus");
+    refused(RTU("{kind: babble, for: 1s, rate: 5%}"), 7, "rate: babble goes by at, for and every");
+    refused(RTU("{kind: silence, address: 5}"), 7, "belong to second_master");
+}
+END_TEST
+
+START_TEST(the_rough_bus_is_whole)
+{
+    struct scenario *s;
+    struct heard heard = { 0 };
+    ck_assert_msg(scenario_load(&s, MW_SOURCE_DIR "/simulator/scenarios/rough-bus.yaml", hear,
+                                &heard) == MW_OK,
+                  "line %d: %s", heard.lines[0], heard.text[0]);
+    ck_assert_uint_eq(s->n_wires, 3);
+    ck_assert_uint_eq(s->wires[0].n_disturbances, 13); /* every kind of a serial line */
+    scenario_free(s);
+}
+END_TEST
+
+START_TEST(a_thousand_buses_fit)
+{
+    struct scenario *s;
+    struct heard heard;
+    size_t n = 0, size = (size_t)256 * 1024;
+    char *text = malloc(size);
+    ck_assert_ptr_nonnull(text);
+    n += (size_t)snprintf(text + n, size - n,
+                          "version: 1\nmachines: [{name: m, kind: fan}]\nbuses:\n");
+    for (int i = 0; i < 1024; i++)
+        n += (size_t)snprintf(text + n, size - n, "  - {name: b%d, tcp: 0}\n", i);
+    n += (size_t)snprintf(text + n, size - n, "devices:\n");
+    for (int i = 0; i < 1024; i++)
+        n +=
+            (size_t)snprintf(text + n, size - n,
+                             "  - {name: d%d, bus: b%d, unit: 1, map: wtvb01, machine: m}\n", i, i);
+    ck_assert_uint_lt(n, size - 1);
+    ck_assert_int_eq(parse(text, &s, &heard), MW_OK);
+    ck_assert_uint_eq(s->n_wires, 1024);
+    ck_assert_uint_eq(s->slaves[1023].wire, 1023);
+    scenario_free(s);
+    free(text);
+}
+END_TEST
+
 START_TEST(all_errors_are_reported_in_one_run)
 {
     struct scenario *s = NULL;
@@ -181,5 +320,7 @@ END_TEST
 
 MW_SUITE("simulator/scenario", what_is_not_given_has_its_default,
          every_error_names_its_line_and_rule, devices_must_fit_buses_and_machines,
-         faults_must_fit_what_they_act_on, all_errors_are_reported_in_one_run,
-         numbers_and_times_are_strict)
+         faults_must_fit_what_they_act_on, a_bus_says_how_its_line_is,
+         disturbances_are_read_with_their_defaults, every_kind_of_disturbance_has_its_word,
+         disturbances_must_fit_their_bus_and_kind, the_rough_bus_is_whole, a_thousand_buses_fit,
+         all_errors_are_reported_in_one_run, numbers_and_times_are_strict)
