@@ -10,7 +10,7 @@ bool health_answered(struct health *health)
 
 static int64_t offline_wait_us(const struct device_config *device, uint32_t n_probes)
 {
-    int64_t wait_us = device->timeout_us * HEALTH_SHARE;
+    int64_t wait_us = device->timeout_us * HEALTH_FIRST_WAIT;
     if (wait_us >= HEALTH_MAX_WAIT_US)
         return wait_us;
     for (uint32_t i = 0; i < n_probes && wait_us < HEALTH_MAX_WAIT_US; i++)

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define HEALTH_MAX_WAIT_US INT64_C(60000000) /* a repaired device is back within a minute */
-#define HEALTH_SHARE       50 /* a silent device's timeouts take at most 1/50 of the time */
+#define HEALTH_FIRST_WAIT  4                 /* timeouts: one hit of noise is soon over */
 
 struct health {
     enum device_health state;
@@ -24,9 +24,9 @@ struct health {
 bool health_answered(struct health *health);
 
 /* The device was asked and did not answer. It is RETRYING for its settings' retries, then
- * OFFLINE; offline, the wait until it may be asked again doubles from HEALTH_SHARE timeouts to
- * HEALTH_MAX_WAIT_US (or stays at HEALTH_SHARE timeouts where that is longer). True where the state
- * changed. */
+ * OFFLINE; offline, the wait until it may be asked again doubles from HEALTH_FIRST_WAIT timeouts to
+ * HEALTH_MAX_WAIT_US (or stays at HEALTH_FIRST_WAIT timeouts where that is longer). True where the
+ * state changed. */
 bool health_failed(struct health *health, const struct device_config *device, int64_t now_us);
 
 #endif

@@ -10,9 +10,12 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define MAX_TURNS         32    /* of one step; a step never holds the thread for long */
-#define SETTLE_US         20000 /* after an error: a USB adapter hands bytes on every 16 ms */
-#define PROBE_PAUSE       49 /* probes of silent devices take 1/50 of the line's time, all together */
+#define MAX_TURNS 32    /* of one step; a step never holds the thread for long */
+#define SETTLE_US 20000 /* after an error: a USB adapter hands bytes on every 16 ms */
+/* Probes of offline devices that stay unanswered take 1/PROBE_SHARE of the line's time, all
+ * together; what was not used lately may be used at once, up to this much time's share. */
+#define PROBE_SHARE       50
+#define PROBE_SAVED_US    INT64_C(100000000)
 #define REOPEN_FIRST_US   INT64_C(100000)
 #define REOPEN_MAX_RTU_US INT64_C(1000000) /* a plugged-in adapter is back within a second */
 #define REOPEN_MAX_TCP_US INT64_C(10000000)
@@ -59,7 +62,7 @@ struct poller {
     int64_t free_after_us;    /* RTU: silence between frames */
     int64_t last_traffic_us;  /* for the pauses devices want */
     int64_t babble_since_us;  /* bytes that nobody asked for keep the line busy since; 0: no */
-    int64_t probe_after_us;   /* devices that are not online are left alone until then */
+    int64_t probe_after_us;   /* devices that are offline are left alone until then */
     struct plan_poll *asking; /* of the running exchange */
     struct line_request request;
     bool is_canary;
@@ -260,8 +263,9 @@ static void exchange_failed(struct poller *p, int result)
     bool adapter_gone = !tcp && (result == MW_ERR_GONE || result == MW_ERR_IO);
 
     count_failure(p, unit, result);
-    if (unit->health.state != DEVICE_UNKNOWN && unit->health.state != DEVICE_ONLINE)
-        p->probe_after_us = p->now_us + PROBE_PAUSE * (p->now_us - p->sent_us);
+    if (unit->health.state == DEVICE_OFFLINE)
+        p->probe_after_us = later(p->probe_after_us, p->now_us - PROBE_SAVED_US) +
+                            PROBE_SHARE * (p->now_us - p->sent_us);
     if (!adapter_gone)
         device_failed(p, unit, result);
 
@@ -413,8 +417,7 @@ static bool may_ask(const struct poller *p, const struct unit *unit)
 {
     if (p->now_us < unit->health.ask_us || p->now_us < unit->quiet_until_us)
         return false;
-    bool probe = unit->health.state == DEVICE_RETRYING || unit->health.state == DEVICE_OFFLINE;
-    return !probe || p->now_us >= p->probe_after_us;
+    return unit->health.state != DEVICE_OFFLINE || p->now_us >= p->probe_after_us;
 }
 
 static void ask(struct poller *p, struct unit *unit, struct plan_poll *poll)
@@ -555,6 +558,8 @@ int64_t poller_step(struct poller *p, int64_t now_us, int64_t utc_offset_us,
 {
     p->now_us = now_us;
     p->utc_offset_us = utc_offset_us;
+    if (p->probe_after_us == LONG_AGO_US)
+        p->probe_after_us = now_us; /* nothing is saved up yet */
     p->sink = sink;
     int64_t wait_us = 0;
     for (int i = 0; i < MAX_TURNS && wait_us == 0; i++)

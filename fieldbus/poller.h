@@ -72,7 +72,7 @@ void poller_destroy(struct poller *poller);
  *
  * RTU: after any error a unit is left alone until nothing unasked was heard for its turnaround, and
  * believed again only when a canary (canary.h) came back; the first exchange with every unit is
- * one. TCP: after any error the connection is closed and opened anew. Devices that are not online
+ * one. TCP: after any error the connection is closed and opened anew. Devices that are offline
  * are asked ever more rarely (health.h), and all of them together take at most 2 % of the line's
  * time: with eight silent ones and a timeout of 300 ms, a repaired one is back within two minutes.
  */

@@ -13,7 +13,7 @@ START_TEST(a_device_is_retrying_for_its_retries_then_offline)
     ck_assert(!health_failed(&health, &device, 2000));
     ck_assert(health_failed(&health, &device, 3000));
     ck_assert_int_eq(health.state, DEVICE_OFFLINE);
-    ck_assert_int_eq(health.ask_us, 3000 + HEALTH_SHARE * 300000);
+    ck_assert_int_eq(health.ask_us, 3000 + HEALTH_FIRST_WAIT * 300000);
 }
 END_TEST
 
@@ -45,7 +45,7 @@ START_TEST(the_wait_doubles_up_to_a_minute_and_keeps_its_share)
     struct health late = { 0 };
     for (int i = 0; i < 5; i++)
         health_failed(&late, &slow, 0);
-    ck_assert_int_eq(late.ask_us, HEALTH_SHARE * slow.timeout_us);
+    ck_assert_int_eq(late.ask_us, HEALTH_FIRST_WAIT * slow.timeout_us);
 }
 END_TEST
 
