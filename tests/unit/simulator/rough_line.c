@@ -184,7 +184,7 @@ START_TEST(a_rough_line_never_gives_a_wrong_value)
     struct rs485_stats stats = rs485_stats(plant.line);
     ck_assert_uint_eq(plant.n_wrong, 0);
     ck_assert_uint_eq(stats.n_silence, 0);
-    ck_assert_uint_ge(4 * plant.n_good, plant.n_other); /* it goes on, error after error */
+    ck_assert_uint_ge(plant.n_good, plant.n_other); /* it goes on, error after error */
     for (size_t i = 0; i < sizeof rough / sizeof rough[0]; i++)
         ck_assert_uint_ge(stats.disturbed[rough[i].kind], 1);
     ck_assert_uint_eq(stats.n_dropped, 0);
@@ -258,7 +258,7 @@ START_TEST(a_rough_converter_never_gives_a_wrong_value)
     run(&plant, 0, HOUR_US);
     struct tcp_peer_stats stats = tcp_peer_stats(&plant.peer);
     ck_assert_uint_eq(plant.n_wrong, 0);
-    ck_assert_uint_ge(4 * plant.n_good, plant.n_other); /* it goes on, error after error */
+    ck_assert_uint_ge(plant.n_good, plant.n_other); /* it goes on, error after error */
     for (size_t i = 0; i < sizeof rough / sizeof rough[0]; i++)
         ck_assert_msg(stats.disturbed[rough[i].kind] > 0, "%s", disturbance_name(rough[i].kind));
     end(&plant);
@@ -288,7 +288,7 @@ START_TEST(a_rough_peer_never_gives_a_wrong_value)
     run(&plant, 0, HOUR_US);
     struct tcp_peer_stats stats = tcp_peer_stats(&plant.peer);
     ck_assert_uint_eq(plant.n_wrong, 0);
-    ck_assert_uint_ge(4 * plant.n_good, plant.n_other); /* it goes on, error after error */
+    ck_assert_uint_ge(plant.n_good, plant.n_other); /* it goes on, error after error */
     for (size_t i = 0; i < sizeof rough / sizeof rough[0]; i++)
         ck_assert_msg(stats.disturbed[rough[i].kind] > 0, "%s", disturbance_name(rough[i].kind));
     end(&plant);
