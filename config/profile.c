@@ -123,7 +123,7 @@ static void check_identity(struct build *b, const struct profile *profile)
 static const struct point_config *find_point(const struct profile *profile, const char *name)
 {
     struct names names = { profile->points, profile->n_points, sizeof profile->points[0] };
-    int64_t i = find_name(&names, name);
+    int64_t i = name ? find_name(&names, name) : -1; /* NULL: faulty, and that was said */
     return i < 0 ? NULL : &profile->points[i];
 }
 
@@ -171,7 +171,7 @@ static void check_variants(struct build *b, const struct profile *profile)
                 continue;
             const struct point_config *own = find_point(profile, variant->points[i].name);
             struct point_config varied = own ? *own : (struct point_config){ .bit = -1 };
-            if (!own)
+            if (!own && variant->points[i].name)
                 report_node(b->report, at, "name", "'%s' is no point of this profile",
                             variant->points[i].name);
             build_point(&(struct reader){ b->report, at }, &variant->points[i], style, &varied);
