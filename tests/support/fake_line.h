@@ -34,6 +34,9 @@ struct fake_line {
     fake_register_fn *value;
     void *ctx; /* the test's */
     int64_t now_us, open_takes_us;
+    int64_t byte_us;             /* between two bytes of a frame; 0: FAKE_BYTE_US */
+    struct serial_config serial; /* as last set */
+    uint32_t n_set;
     bool is_open, unplugged;
     long n_calls, fail_at; /* port calls; the fail_at-th fails with fail_with */
     int fail_with;

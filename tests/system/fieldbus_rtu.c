@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define MS_US         INT64_C(1000)
@@ -265,6 +266,63 @@ START_TEST(a_thousand_swaps_leak_no_descriptor_and_none_is_inherited)
 }
 END_TEST
 
+/* A pseudo-terminal has no RTS and no RS-485 mode: it says so, and stays closed. */
+START_TEST(rts_that_a_port_does_not_have_is_refused_when_it_is_opened)
+{
+    static const enum rts_mode modes[] = { RTS_UP, RTS_DOWN, RTS_KERNEL };
+    struct device d;
+    make_name(&d);
+    plug_in(&d);
+    int before = real_count_descriptors();
+    for (size_t i = 0; i < 3; i++) {
+        struct line *line = NULL;
+        struct bus_config bus = { .kind = BUS_RTU, .rts = modes[i] };
+        snprintf(bus.device, sizeof bus.device, "%s", d.name);
+        ck_assert_int_eq(bus_settle(&bus, NULL), MW_OK);
+        ck_assert_int_eq(modbus_line_create(&line, &bus), MW_OK);
+        ck_assert_int_eq(line->open(line->ctx, 0), MW_ERR_UNSUPPORTED);
+        ck_assert_int_eq(real_count_descriptors(), before);
+        line->destroy(line->ctx);
+    }
+    close(d.master);
+    clean(&d);
+}
+END_TEST
+
+START_TEST(a_port_is_set_to_what_each_device_wants)
+{
+    struct device d;
+    struct line *line = NULL;
+    struct bus_config bus = { .kind = BUS_RTU };
+    struct termios now;
+    make_name(&d);
+    plug_in(&d);
+    snprintf(bus.device, sizeof bus.device, "%s", d.name);
+    ck_assert_int_eq(bus_settle(&bus, NULL), MW_OK);
+    ck_assert_int_eq(modbus_line_create(&line, &bus), MW_OK);
+    ck_assert_int_eq(line->open(line->ctx, 0), MW_OK);
+    int before = real_count_descriptors();
+    struct serial_config own = { 9600, 'N', 2 }, of_bus = bus_serial(&bus);
+    for (int i = 0; i < 100; i++) {
+        bool is_own = i % 2 == 0;
+        ck_assert_int_eq(line->set_serial(line->ctx, is_own ? &own : &of_bus), MW_OK);
+        ck_assert_int_eq(tcgetattr(d.master, &now), 0);
+        ck_assert_uint_eq(cfgetospeed(&now), is_own ? B9600 : B19200);
+        ck_assert_int_eq((now.c_cflag & CSTOPB) != 0, is_own);
+        short events = 0;
+        int fd = line->descriptor(line->ctx, &events);
+        ck_assert(fcntl(fd, F_GETFL) & O_NONBLOCK && fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    }
+    ck_assert_int_eq(real_count_descriptors(), before);
+    unlink(d.name);
+    ck_assert_int_eq(line->set_serial(line->ctx, &own), MW_ERR_GONE);
+    ck_assert_int_eq(real_count_descriptors(), before - 1);
+    line->destroy(line->ctx);
+    close(d.master);
+    clean(&d);
+}
+END_TEST
+
 START_TEST(what_is_not_a_tty_is_not_opened)
 {
     struct device d;
@@ -288,4 +346,6 @@ END_TEST
 MW_SUITE("fieldbus rtu",
          every_kind_of_wrong_reply_is_refused_and_data_is_good_again_after_the_turnaround,
          an_adapter_that_comes_back_as_another_node_is_found_by_its_stable_name,
-         a_thousand_swaps_leak_no_descriptor_and_none_is_inherited, what_is_not_a_tty_is_not_opened)
+         a_thousand_swaps_leak_no_descriptor_and_none_is_inherited,
+         rts_that_a_port_does_not_have_is_refused_when_it_is_opened,
+         a_port_is_set_to_what_each_device_wants, what_is_not_a_tty_is_not_opened)
