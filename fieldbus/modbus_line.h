@@ -12,8 +12,8 @@
 #include "fieldbus/device.h"
 #include "fieldbus/line.h"
 
-/* Allocates a closed line for this settled bus. Borrows the settings until destroy. A TCP host's
- * name is looked up here, which may take as long as the resolver does; an address does not.
+/* Allocates a closed line for this settled bus. Borrows the settings until destroy. Begins
+ * to look up a TCP host's name, and never waits for that.
  * MW_ERR_NO_MEMORY, MW_ERR_INVALID. */
 int modbus_line_create(struct line **ret_line, const struct bus_config *bus);
 

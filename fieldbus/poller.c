@@ -22,6 +22,7 @@
 #define RTU_REQUEST_BYTES 8
 #define RTU_AROUND_BYTES  5 /* of a reply, beside its data */
 #define MBAP_AROUND_BYTES 9
+#define RESOLVE_LOOK_US   10000 /* opening without a descriptor: a name is being resolved */
 #define LONG_AGO_US       (INT64_MIN / 4)
 
 /* Modbus Application Protocol V1.1b3, section 7 */
@@ -571,6 +572,19 @@ static void opened(struct poller *p)
     set_bus_health(p, DEVICE_ONLINE, MW_OK);
 }
 
+static int64_t earlier(int64_t a_us, int64_t b_us)
+{
+    return a_us < b_us ? a_us : b_us;
+}
+
+/* How long the line may be left to itself while it opens. */
+static int64_t opening_rest(const struct poller *p, int64_t rest_us)
+{
+    short events = 0;
+    bool silent = p->line->descriptor(p->line->ctx, &events) < 0;
+    return silent ? earlier(rest_us, RESOLVE_LOOK_US) : rest_us;
+}
+
 /* Polls that fall due while the line is down have failed; a line that was good a moment ago gets a
  * timeout's time to come back for them. */
 static int64_t opening_turn(struct poller *p)
@@ -588,7 +602,7 @@ static int64_t opening_turn(struct poller *p)
     int64_t patient_us = p->open_since_us + p->bus->timeout_us;
     int64_t over_us = p->open_since_us + p->bus->connect_timeout_us;
     if (p->bus_health != DEVICE_OFFLINE && p->now_us < patient_us)
-        return (patient_us < over_us ? patient_us : later(over_us, p->now_us + 1)) - p->now_us;
+        return opening_rest(p, earlier(patient_us, later(over_us, p->now_us + 1)) - p->now_us);
 
     int64_t wait_us = 0;
     struct plan_poll *poll = due(p, &wait_us);
@@ -596,8 +610,7 @@ static int64_t opening_turn(struct poller *p)
         finish_slot(p, poll, NULL, MW_QUALITY_STALE);
         return 0;
     }
-    int64_t rest_us = later(over_us - p->now_us, 1);
-    return wait_us < rest_us ? wait_us : rest_us;
+    return opening_rest(p, earlier(wait_us, later(over_us - p->now_us, 1)));
 }
 
 static int64_t closed_turn(struct poller *p)
