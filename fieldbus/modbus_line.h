@@ -5,7 +5,10 @@
  * libmodbus opens and sets up the tty, frames and sends; over TCP it writes to a connection of ours
  * (tcp_socket.h). Replies are read from the descriptor without blocking and checked byte by byte
  * (frame.h), so none of its waiting, its recovery modes and its select(2), which aborts for
- * descriptors above 1023, is ever used. */
+ * descriptors above 1023, is ever used.
+ *
+ * RTU over TCP is written with write(2), which raises SIGPIPE where the peer has gone: the program
+ * ignores that signal. */
 #ifndef MW_FIELDBUS_MODBUS_LINE_H
 #define MW_FIELDBUS_MODBUS_LINE_H
 
