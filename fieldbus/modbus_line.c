@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 /* Room for a late frame in front of the answer; over TCP, for one byte too many to be seen. */
@@ -73,6 +74,8 @@ static void line_close(void *ctx)
         modbus_set_socket(line->modbus, -1);
         tcp_socket_close(&line->tcp);
     } else if (line->fd >= 0) {
+        /* what a stuck line has not sent would hold close(2) up for as long as 30 s */
+        (void)tcflush(line->fd, TCOFLUSH);
         modbus_close(line->modbus);
     }
     line->fd = -1;

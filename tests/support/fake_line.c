@@ -104,7 +104,7 @@ static int fake_send(void *ctx, const struct line_request *request, int64_t now_
     if (wire->unplugged || !wire->is_open)
         return MW_ERR_GONE;
     wire->asked = *request;
-    wire->transaction++;
+    wire->transaction = wire->unnumbered ? 0 : (uint16_t)(wire->transaction + 1);
     wire->n_requests++;
     wire->n_bytes = 0;
 

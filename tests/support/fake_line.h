@@ -43,6 +43,7 @@ struct fake_line {
     uint32_t n_requests, n_opens; /* n_requests also serves values as a serial number */
     struct line_request asked;
     uint16_t transaction;
+    bool unnumbered; /* every transaction is 0, as with libmodbus 3.1.6 */
     struct {
         int64_t at_us;
         uint8_t byte;
