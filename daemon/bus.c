@@ -154,5 +154,6 @@ struct stage bus_stage(struct bus_stage *stage)
                            .bound_us = 10000000,
                            .step = step,
                            .descriptors = descriptors,
-                           .ctx = stage };
+                           .ctx = stage,
+                           .precise = rtu };
 }

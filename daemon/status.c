@@ -63,6 +63,7 @@ static json_t *poll_stats(const struct poller_stats *s)
         { "samples_other", s->n_samples_other },
         { "bytes_read", s->n_bytes_read },
         { "tried_again", s->n_tried_again },
+        { "lag_min_us", s->lag_min_us },
     };
     json_t *stats = json_object();
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)

@@ -34,6 +34,9 @@ struct poller_stats {
         n_bytes_read, n_tried_again;
     struct histogram start;    /* how late polls began, after the moment they were due */
     struct histogram response; /* from request to the last byte of a believed answer */
+    /* RTU: the least that an answer took beyond its and the request's time on the wire, the
+     * device's thinking and the adapter's latency together; 0: not measured */
+    uint64_t lag_min_us;
 };
 
 #define POLLER_MAX_REFUSALS 8
