@@ -31,13 +31,23 @@ static size_t count_points(const struct device_config *devices, size_t n_devices
     return n;
 }
 
+static bool meets(const struct register_range *range, enum register_kind kind, uint32_t address,
+                  uint32_t count)
+{
+    return range->kind == kind && address < (uint32_t)range->address + range->count &&
+           range->address < address + count;
+}
+
 bool plan_may_read(const struct device_config *device, enum register_kind kind, uint32_t address,
                    uint32_t count)
 {
-    for (uint8_t i = 0; i < device->n_no_read; i++) {
-        const struct register_range *r = &device->no_read[i];
-        if (r->kind == kind && address < (uint32_t)r->address + r->count &&
-            r->address < address + count)
+    for (uint8_t i = 0; i < device->n_no_read; i++)
+        if (meets(&device->no_read[i], kind, address, count))
+            return false;
+    for (uint8_t i = 0; i < device->n_blocks; i++) {
+        const struct register_range *block = &device->blocks[i];
+        bool whole = block->address == address && block->count == count;
+        if (!whole && meets(block, kind, address, count))
             return false;
     }
     return true;
@@ -100,8 +110,9 @@ static bool joins(const struct plan_poll *poll, uint8_t first_block, uint32_t en
         return false;
     if (poll->fixed || entry->block != 0)
         return poll->fixed && entry->block == first_block;
-    bool hole_may_be_read =
-        entry->address <= end || plan_may_read(device, entry->kind, end, entry->address - end);
+    /* not only a hole that is a whole block: that would be read as a part of a larger request */
+    bool hole_may_be_read = entry->address <= end ||
+                            plan_may_read(device, entry->kind, end - 1, entry->address - end + 2);
     return hole_may_be_read && entry->address <= end + gap && entry_end - poll->address <= limit;
 }
 

@@ -97,7 +97,8 @@ bool plan_refused(struct plan *plan, struct plan_poll *poll, uint8_t exception, 
 /* The device handed it over. */
 void plan_accepted(struct plan *plan, struct plan_poll *poll);
 
-/* No register (or bit) of this range is in a no_read range of the device. */
+/* No register (or bit) of this range is in a no_read range of the device, nor in one of its blocks,
+ * unless the range is just that block. */
 bool plan_may_read(const struct device_config *device, enum register_kind kind, uint32_t address,
                    uint32_t count);
 

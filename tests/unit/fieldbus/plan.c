@@ -356,6 +356,27 @@ START_TEST(registers_that_must_not_be_read_are_never_read_across)
 }
 END_TEST
 
+START_TEST(no_other_request_reads_across_a_block)
+{
+    struct point_config points[] = { point(0, VALUE_INT16, 1000), point(3, VALUE_INT16, 2000),
+                                     point(5, VALUE_INT16, 1000) };
+    struct device_config d = device(0, 3);
+    struct plan plan = make(&d, 1, points);
+    ck_assert_uint_eq(plan.n_polls, 2);
+    plan_finish(&plan);
+    for (uint16_t address = 1; address <= 3; address++) {
+        d.n_blocks = 1;
+        d.blocks[0] = (struct register_range){ REGISTER_HOLDING, address, (uint16_t)(5 - address) };
+        plan = make(&d, 1, points);
+        ck_assert_uint_eq(plan.n_polls, 3);
+        range(&plan, 0, 0, 1, 1);
+        range(&plan, 1, 5, 1, 1);
+        range(&plan, 2, address, (uint16_t)(5 - address), 1);
+        plan_finish(&plan);
+    }
+}
+END_TEST
+
 /* The rule of a rival: the next field joins while at most this many registers are inserted before
  * it and the request stays within the limit. Stated here anew, on a sorted list. */
 static size_t requests_by_max_insert(const bool used[], uint16_t n_used, uint16_t max_insert,
@@ -426,4 +447,5 @@ MW_SUITE("fieldbus/plan", neighbours_are_read_together_across_small_holes_only,
          a_function_the_device_does_not_know_is_not_halved,
          a_block_is_read_by_exactly_its_request_and_never_halved,
          registers_that_must_not_be_read_are_never_read_across,
+         no_other_request_reads_across_a_block,
          a_random_map_needs_no_more_requests_than_the_max_insert_rule, a_bus_without_points_rests)
