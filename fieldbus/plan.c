@@ -155,7 +155,8 @@ static void batch(struct plan *plan, const struct device_config *devices)
     }
 }
 
-/* Spreads the polls of each period evenly over it. */
+/* Spreads the polls of each period evenly over its first half. The other half is for what is late:
+ * a retry, a neighbour that does not answer. So all values of one slot are of one period. */
 static void stagger(struct plan *plan)
 {
     for (size_t i = 0; i < plan->n_polls; i++) {
@@ -165,7 +166,7 @@ static void stagger(struct plan *plan)
             n_alike += plan->polls[k].period_us == poll->period_us;
             n_before += k < i && plan->polls[k].period_us == poll->period_us;
         }
-        poll->offset_us = poll->period_us / n_alike * n_before;
+        poll->offset_us = poll->period_us / 2 / n_alike * n_before;
     }
 }
 
@@ -233,6 +234,15 @@ static void start(struct plan *plan, int64_t now_us)
     plan->started = true;
 }
 
+/* Which of two polls goes first. Of those that are due the one that waits longest, what it has lost
+ * to overload before included: no poll of an overloaded bus starves, whatever its offset. */
+static bool precedes(const struct plan_poll *a, const struct plan_poll *b, int64_t now_us)
+{
+    if (a->due_us <= now_us && b->due_us <= now_us)
+        return a->due_us - a->lost_us < b->due_us - b->lost_us;
+    return a->due_us < b->due_us;
+}
+
 struct plan_poll *plan_due(struct plan *plan, int64_t now_us, int64_t *ret_wait_us,
                            uint64_t *ret_n_skipped)
 {
@@ -242,7 +252,7 @@ struct plan_poll *plan_due(struct plan *plan, int64_t now_us, int64_t *ret_wait_
     *ret_wait_us = PLAN_REST_US;
     struct plan_poll *next = plan->n_polls ? &plan->polls[0] : NULL;
     for (size_t i = 1; i < plan->n_polls; i++)
-        if (plan->polls[i].due_us < next->due_us)
+        if (precedes(&plan->polls[i], next, now_us))
             next = &plan->polls[i];
     if (!next)
         return NULL;
@@ -251,12 +261,16 @@ struct plan_poll *plan_due(struct plan *plan, int64_t now_us, int64_t *ret_wait_
         return NULL;
     }
 
-    int64_t newest = newest_slot(plan, next, now_us);
+    /* A slot that could not be begun within its period is over, and the one that has begun is run
+     * in its place, maybe ahead of its offset: the poll keeps its place in the queue. */
+    int64_t newest = floor_div(now_us - plan->epoch_us, next->period_us);
     assert(newest >= next->slot);
     if (newest > next->slot) {
+        int64_t due_us = due_of(plan, next, newest);
         *ret_n_skipped = (uint64_t)(newest - next->slot);
+        next->lost_us += (newest - next->slot) * next->period_us;
         next->slot = newest;
-        next->due_us = due_of(plan, next, newest);
+        next->due_us = due_us < now_us ? due_us : next->due_us;
         next->n_retries = 0;
     }
     *ret_wait_us = 0;
