@@ -13,9 +13,11 @@
 #define MAX_TURNS 32    /* of one step; a step never holds the thread for long */
 #define SETTLE_US 20000 /* after an error: a USB adapter hands bytes on every 16 ms */
 /* Probes of offline devices that stay unanswered take 1/PROBE_SHARE of the line's time, all
- * together; what was not used lately may be used at once, up to this much time's share. */
-#define PROBE_SHARE       50
+ * together, and with the silence behind them 2 %; what was not used lately may be used at once, up
+ * to this much time's share. */
+#define PROBE_SHARE       55
 #define PROBE_SAVED_US    INT64_C(100000000)
+#define PROBE_TURN_US     INT64_C(60000000)
 #define REOPEN_FIRST_US   INT64_C(100000)
 #define REOPEN_MAX_RTU_US INT64_C(1000000) /* a plugged-in adapter is back within a second */
 #define REOPEN_MAX_TCP_US INT64_C(10000000)
@@ -42,6 +44,7 @@ struct unit {
     bool suspect;           /* RTU: not believed before a canary came back */
     int64_t quiet_until_us; /* RTU: not asked before; a late reply may still come */
     uint32_t n_canaries;    /* sent since it became suspect */
+    int64_t period_us;      /* of its most frequent poll; 0: it is not polled */
 };
 
 enum line_state { LINE_CLOSED = 0, LINE_OPENING, LINE_IDLE, LINE_ASKING };
@@ -128,6 +131,11 @@ int poller_create(struct poller **ret_poller, const struct bus_config *bus,
         };
     p->serial = bus_serial(bus);
     p->random = seed_of(bus, epoch_us);
+    for (size_t i = 0; i < p->plan.n_polls; i++) {
+        struct unit *unit = &p->units[p->plan.polls[i].device];
+        if (unit->period_us == 0 || p->plan.polls[i].period_us < unit->period_us)
+            unit->period_us = p->plan.polls[i].period_us;
+    }
     p->line = line;
     *ret_poller = p;
     return MW_OK;
@@ -465,12 +473,33 @@ static bool drained(struct poller *p)
     return false;
 }
 
+/* Probes are few, so that offline devices take turns: the one that has waited longest is next, and
+ * has a period of its own, though at most PROBE_TURN_US, to come due. Without this, polls that fall
+ * due right after each pause would take all probes, and others would never be asked again. */
+static bool is_its_turn(const struct poller *p, const struct unit *unit)
+{
+    for (size_t i = 0; i < p->n_units; i++) {
+        const struct unit *other = &p->units[i];
+        if (other == unit || other->health.state != DEVICE_OFFLINE || other->period_us == 0 ||
+            other->health.ask_us >= unit->health.ask_us)
+            continue;
+        int64_t turn_us = other->period_us < PROBE_TURN_US ? other->period_us : PROBE_TURN_US;
+        int64_t from_us =
+            later(later(p->probe_after_us, other->health.ask_us), other->quiet_until_us);
+        if (p->now_us < from_us + turn_us)
+            return false;
+    }
+    return true;
+}
+
 /* May this device be asked now, for all that is known of it? */
 static bool may_ask(const struct poller *p, const struct unit *unit)
 {
     if (p->now_us < unit->health.ask_us || p->now_us < unit->quiet_until_us)
         return false;
-    return unit->health.state != DEVICE_OFFLINE || p->now_us >= p->probe_after_us;
+    if (unit->health.state != DEVICE_OFFLINE)
+        return true;
+    return p->now_us >= p->probe_after_us && is_its_turn(p, unit);
 }
 
 static void ask(struct poller *p, struct unit *unit, struct plan_poll *poll)
