@@ -82,8 +82,11 @@ static int open_entry(struct bus_entry *entry, const struct config *config, uint
                       int64_t epoch_us)
 {
     entry->bus = bus;
-    entry->devices = calloc(config->n_devices + 1, sizeof *entry->devices);
-    entry->configs = calloc(config->n_devices + 1, sizeof *entry->configs);
+    size_t n = 0;
+    for (uint32_t d = 0; d < config->n_devices; d++)
+        n += config->devices[d].bus == bus;
+    entry->devices = calloc(n + 1, sizeof *entry->devices);
+    entry->configs = calloc(n + 1, sizeof *entry->configs);
     if (!entry->devices || !entry->configs)
         return MW_ERR_NO_MEMORY;
     for (uint32_t d = 0; d < config->n_devices; d++)
