@@ -183,6 +183,7 @@ static void publish(struct poller *p, const struct plan_poll *poll, const uint16
                     enum mw_quality otherwise)
 {
     struct unit *unit = &p->units[poll->device];
+    int64_t at_us = registers ? p->sent_us : p->now_us;
     for (uint32_t i = poll->first; i < poll->first + poll->n; i++) {
         const struct plan_entry *entry = &p->plan.entries[i];
         enum mw_quality quality = otherwise;
@@ -194,13 +195,12 @@ static void publish(struct poller *p, const struct plan_poll *poll, const uint16
         else
             COUNT(p, unit, n_samples_other);
         if (p->sink->sample)
-            p->sink->sample(p->sink->ctx,
-                            &(struct mw_sample){ .at_us = p->now_us + p->utc_offset_us,
-                                                 .mono_us = p->now_us,
-                                                 .slot = poll->slot,
-                                                 .point = entry->point,
-                                                 .value = p->last_good[i],
-                                                 .quality = (uint8_t)quality });
+            p->sink->sample(p->sink->ctx, &(struct mw_sample){ .at_us = at_us + p->utc_offset_us,
+                                                               .mono_us = at_us,
+                                                               .slot = poll->slot,
+                                                               .point = entry->point,
+                                                               .value = p->last_good[i],
+                                                               .quality = (uint8_t)quality });
     }
 }
 

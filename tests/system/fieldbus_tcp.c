@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define MS_US      INT64_C(1000)
-#define TIMEOUT_US (200 * MS_US)
+#define TIMEOUT_US (400 * MS_US) /* of a loaded computer: a stall of the device's thread is no fault */
 
 /* What the device does with its next request; afterwards it behaves. */
 enum fault {
@@ -205,7 +205,7 @@ START_TEST(every_kind_of_wrong_reply_is_refused_once_and_the_next_poll_is_good)
             ck_assert_uint_eq(s.n_timeouts + s.n_mismatched, 1);
             bool slow = fault == LATE || fault == DRIP || fault == SILENT;
             ck_assert_uint_eq(s.n_timeouts, slow);
-            ck_assert_int_lt(real_now_us() - began_us, 2000 * MS_US);
+            ck_assert_int_lt(real_now_us() - began_us, 3000 * MS_US);
         }
         ck_assert_uint_eq(real.n_wrong, 0);
         ck_assert_uint_eq(poller_bus_stats(real.poller).n_reopens, 1);
