@@ -19,6 +19,7 @@ static const struct verb VERBS[] = {
     { "infer", verb_infer, "run raw int8 rows through a .tflite model" },
     { "learn", verb_learn, "commission a machine from the daemon's history" },
     { "model", verb_model, "show what a model file holds" },
+    { "plan", verb_plan, "list every request and predict how busy each bus will be" },
     { "repaired", verb_repaired, "accept a machine's present level" },
     { "replay", verb_replay, "judge a recorded CSV with a model" },
     { "simulate", verb_simulate, "serve a simulated machine hall over Modbus" },

@@ -11,6 +11,7 @@ int verb_check(int argc, char **argv);
 int verb_infer(int argc, char **argv);
 int verb_learn(int argc, char **argv);
 int verb_model(int argc, char **argv);
+int verb_plan(int argc, char **argv);
 int verb_repaired(int argc, char **argv);
 int verb_replay(int argc, char **argv);
 int verb_simulate(int argc, char **argv);
