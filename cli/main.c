@@ -20,6 +20,7 @@ static const struct verb VERBS[] = {
     { "learn", verb_learn, "commission a machine from the daemon's history" },
     { "model", verb_model, "show what a model file holds" },
     { "plan", verb_plan, "list every request and predict how busy each bus will be" },
+    { "probe", verb_probe, "read registers once and decode them in every way" },
     { "repaired", verb_repaired, "accept a machine's present level" },
     { "replay", verb_replay, "judge a recorded CSV with a model" },
     { "simulate", verb_simulate, "serve a simulated machine hall over Modbus" },

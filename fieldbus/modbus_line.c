@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 /* Room for a late frame in front of the answer; over TCP, for one byte too many to be seen. */
@@ -89,6 +90,10 @@ static int open_tty(struct modbus_line *line)
         fcntl(line->fd, F_SETFD, FD_CLOEXEC) != 0) {
         line_close(line);
         return MW_ERR_IO;
+    }
+    if (flock(line->fd, LOCK_EX | LOCK_NB) != 0) { /* two masters on a line disturb each other */
+        line_close(line);
+        return MW_ERR_STATE;
     }
     return MW_OK;
 }

@@ -5,7 +5,9 @@
  * libmodbus opens and sets up the tty, frames and sends; over TCP it writes to a connection of ours
  * (tcp_socket.h). Replies are read from the descriptor without blocking and checked byte by byte
  * (frame.h), so none of its waiting, its recovery modes and its select(2), which aborts for
- * descriptors above 1023, is ever used. */
+ * descriptors above 1023, is ever used.
+ *
+ * A tty is locked (flock(2)) while it is open; another's lock makes open say MW_ERR_STATE. */
 #ifndef MW_FIELDBUS_MODBUS_LINE_H
 #define MW_FIELDBUS_MODBUS_LINE_H
 
