@@ -2,8 +2,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lines of a trace from anywhere. What is read as a frame or a loss is the same after it was
  * written and read again, and a frame is never longer than its bytes. */
-#include "base/result.h"
 #include "fieldbus/trace.h"
+#include "base/result.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +16,9 @@ static void again(const struct trace_record *first)
     struct trace_record second;
     const char *why;
     const struct trace_frame *f = &first->frame;
-    int n = first->kind == TRACE_FRAME
-                ? trace_write_frame(f, line, sizeof line)
-                : trace_write_lost(first->bus, first->n_lost, f->mono_us, f->utc_us, line,
-                                   sizeof line);
+    int n = first->kind == TRACE_FRAME ? trace_write_frame(f, line, sizeof line)
+                                       : trace_write_lost(first->bus, first->n_lost, f->mono_us,
+                                                          f->utc_us, line, sizeof line);
     if (n <= 0 || trace_read(line, (size_t)n - 1, &second, &why) != MW_OK)
         abort();
     if (second.kind != first->kind || second.n_lost != first->n_lost ||

@@ -85,14 +85,22 @@ END_TEST
 
 START_TEST(broken_lines_are_refused)
 {
-    static const char *const LINES[] = { "millwright-trace 2", "millwright-trace 1 x",
-                                         "bus 1024 rtu",       "bus 0 can",
-                                         "1",                  "1 2 0 > ok",
-                                         "1 2 0 > ok 0",       "1 2 0 > ok 0g",
-                                         "1 2 0 > fine 00",    "1 2 0 = ok 00",
-                                         "1 2 0 > ok 00 00",   "1 2 0 ! lost",
-                                         "1 2 1024 > ok 00",   "9223372036854775808 0 0 > ok 00",
-                                         "-1 2 0 > ok 00",     "1 2 0 > ok AA" };
+    static const char *const LINES[] = { "millwright-trace 2",
+                                         "millwright-trace 1 x",
+                                         "bus 1024 rtu",
+                                         "bus 0 can",
+                                         "1",
+                                         "1 2 0 > ok",
+                                         "1 2 0 > ok 0",
+                                         "1 2 0 > ok 0g",
+                                         "1 2 0 > fine 00",
+                                         "1 2 0 = ok 00",
+                                         "1 2 0 > ok 00 00",
+                                         "1 2 0 ! lost",
+                                         "1 2 1024 > ok 00",
+                                         "9223372036854775808 0 0 > ok 00",
+                                         "-1 2 0 > ok 00",
+                                         "1 2 0 > ok AA" };
     struct trace_record r;
     for (size_t i = 0; i < sizeof LINES / sizeof LINES[0]; i++)
         ck_assert_msg(read_line(LINES[i], &r) == MW_ERR_FORMAT, "%s", LINES[i]);
@@ -138,6 +146,6 @@ START_TEST(the_line_answers_as_it_did)
 }
 END_TEST
 
-SUITE("fieldbus/trace", TEST(what_is_written_is_read_again), TEST(the_longest_frame_fits_its_line),
-      TEST(a_bus_has_no_name_unless_it_is_wanted), TEST(broken_lines_are_refused),
-      TEST(the_line_answers_as_it_did))
+MW_SUITE("fieldbus/trace", what_is_written_is_read_again, the_longest_frame_fits_its_line,
+         a_bus_has_no_name_unless_it_is_wanted, broken_lines_are_refused,
+         the_line_answers_as_it_did)
