@@ -29,13 +29,15 @@ struct bus_report {
     struct poller_refusals refusals; /* of a device */
 };
 
+enum bus_order_kind {
+    BUS_READ = 1,   /* a person's read, between the polls */
+    BUS_RECORD,     /* its frames are to be told from now on */
+    BUS_RECORD_END, /* no longer */
+};
+
 /* main → bus. */
 struct bus_order {
-    enum {
-        BUS_READ = 1,   /* a person's read, between the polls */
-        BUS_RECORD,     /* its frames are to be told from now on */
-        BUS_RECORD_END, /* no longer */
-    } kind;
+    enum bus_order_kind kind;
     uint32_t bus;
     uint64_t id; /* READ: comes back with the answer */
     struct line_request request;

@@ -12,14 +12,13 @@ static bool is_wanted(const struct recorder *r, uint32_t bus)
 }
 
 /* An order to every stage that has a wanted bus; false where one has no room for it. */
-static bool order_all(struct recorder *r, int kind)
+static bool order_all(struct recorder *r, enum bus_order_kind kind)
 {
     bool all = true;
     for (size_t s = 0; s < r->n_stages; s++) {
         struct bus_stage *stage = r->stages[s];
         for (size_t i = 0; i < stage->n_entries; i++) {
-            struct bus_order order = { .bus = stage->entries[i].bus };
-            order.kind = kind;
+            struct bus_order order = { .kind = kind, .bus = stage->entries[i].bus };
             if (is_wanted(r, order.bus))
                 all = mw_ring_offer(&stage->orders, &order) && all;
         }
