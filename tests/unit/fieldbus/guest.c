@@ -221,7 +221,7 @@ END_TEST
 
 START_TEST(what_is_no_range_is_refused)
 {
-    struct guest guest = { GUEST_NONE };
+    struct guest guest = { .state = GUEST_NONE };
     const struct line_request none = { 1, REGISTER_HOLDING, 0, 0 };
     const struct line_request many = { 1, REGISTER_HOLDING, 0, GUEST_MAX_COUNT + 1 };
     const struct line_request beyond = { 1, REGISTER_HOLDING, 65535, 2 };
