@@ -21,6 +21,7 @@ static const struct verb VERBS[] = {
     { "model", verb_model, "show what a model file holds" },
     { "plan", verb_plan, "list every request and predict how busy each bus will be" },
     { "probe", verb_probe, "read registers once and decode them in every way" },
+    { "profile", verb_profile, "list, show and check register maps of devices" },
     { "record", verb_record, "keep the frames of a bus as a trace" },
     { "repaired", verb_repaired, "accept a machine's present level" },
     { "replay", verb_replay, "judge a recorded CSV with a model" },

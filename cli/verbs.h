@@ -13,6 +13,7 @@ int verb_learn(int argc, char **argv);
 int verb_model(int argc, char **argv);
 int verb_plan(int argc, char **argv);
 int verb_probe(int argc, char **argv);
+int verb_profile(int argc, char **argv);
 int verb_record(int argc, char **argv);
 int verb_repaired(int argc, char **argv);
 int verb_replay(int argc, char **argv);

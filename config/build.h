@@ -92,6 +92,12 @@ void build_block_periods(struct config *config);
 /* The profile of that name, read at its first use; NULL after it was reported that there is none.
  * The reader's key "profile" is where it is named. */
 const struct profile *profile_get(struct build *b, const struct reader *r, const char *name);
+
+/* Lays the points of the named variant over the profile's own, in points [profile->n_points]; of
+ * every variant's point, only what is given. Nothing where variant is not given; an unknown name
+ * is reported. r: the device. */
+void profile_vary(struct build *b, const struct reader *r, const struct profile *profile,
+                  const char *variant, struct point_config *points);
 void profile_free_all(struct profile *profiles);
 
 /* The whole file, at most max_bytes; the caller frees. MW_OK, MW_ERR_NOT_FOUND, MW_ERR_IO,

@@ -2,6 +2,7 @@
 /* Buses, devices and their points. */
 #include "base/result.h"
 #include "config/build.h"
+#include "config/unit.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -206,6 +207,10 @@ void build_point(const struct reader *r, const struct raw_point *raw, enum addre
         report_node(r->report, r->node, "scale", "must not be 0");
     point->offset = read_number(r, "offset", raw->offset, point->offset);
     read_text(r, "unit", raw->unit, point->unit, sizeof point->unit);
+    const char *meant = read_given(r, "unit", raw->unit) ? unit_meant(raw->unit) : NULL;
+    if (meant)
+        report_node(r->report, r->node, "unit", "'%s' is not a unit; did you mean '%s'?", raw->unit,
+                    meant);
     const struct node *invalid = node_get(r->node, "invalid");
     if (invalid && !invalid->faulty) {
         point->n_sentinels = 0;
@@ -343,6 +348,10 @@ static void build_points(struct build *b, const struct node *node, const struct 
         if (point)
             *point = profile->points[i];
     }
+    if (profile)
+        profile_vary(b, &r, profile, raw->variant, c->points + device->first_point);
+    else if (read_given(&r, "variant", raw->variant) && !node_get(node, "profile"))
+        report_node(b->report, node, "variant", "is a profile's; this device names none");
     enum address_style style = build_address_style(&r, raw->address_style);
     build_ranges(&r, "no_read", raw->no_read, raw->no_read_count, style, device->no_read,
                  &device->n_no_read);
@@ -366,6 +375,7 @@ static void settle_points(struct build *b, const struct device_config *device)
         struct report_settling settling = { b->report, { origin.own, origin.profile } };
         struct mw_complaints to = report_complaints(&settling);
         (void)point_settle(&b->config->points[i], &to);
+        unit_settle(&b->config->points[i]);
     }
 }
 

@@ -42,7 +42,7 @@ struct raw_range {
 };
 
 struct raw_device {
-    char *name, *bus, *unit, *profile, *address_style, *address_offset;
+    char *name, *bus, *unit, *profile, *variant, *address_style, *address_offset;
     char *timeout, *turnaround, *pause, *retries, *max_registers, *max_gap;
     struct raw_range *no_read, *blocks;
     uint32_t no_read_count, blocks_count;
@@ -121,6 +121,23 @@ struct raw_config {
     struct raw_store *store;
 };
 
+/* How the maker delivers the device; for people and tools, never applied to a bus by itself. */
+struct raw_link {
+    char *transport, *baud, *parity, *stop_bits, *unit, *port;
+};
+
+struct raw_identity {
+    char *kind, *address, *type, *order;
+};
+
+struct raw_variant {
+    char *name, *note;
+    char **identity; /* [lowest, highest] of the identity register */
+    uint32_t identity_count;
+    struct raw_point *points;
+    uint32_t points_count;
+};
+
 struct raw_profile {
     char *version, *vendor, *model, *level;
     char **sources;
@@ -128,8 +145,12 @@ struct raw_profile {
     char *address_style, *timeout, *turnaround, *pause, *retries, *max_registers, *max_gap;
     struct raw_range *no_read, *blocks;
     uint32_t no_read_count, blocks_count;
+    struct raw_link *link;
+    struct raw_identity *identity;
     struct raw_point *points;
     uint32_t points_count;
+    struct raw_variant *variants;
+    uint32_t variants_count;
 };
 
 /* Checks the document's shape: known keys, none twice, the right kind of value, nothing missing.

@@ -7,10 +7,11 @@
 #include "config/config.h"
 #include "config/raw.h"
 
-#define MAX_TEXT    255
-#define MAX_TYPES   200
-#define MAX_ON_UNIT 500 /* points of one device */
-#define MAX_SOURCES 16
+#define MAX_TEXT     255
+#define MAX_TYPES    200
+#define MAX_ON_UNIT  500 /* points of one device */
+#define MAX_SOURCES  16
+#define MAX_VARIANTS 16 /* of one profile */
 
 #define TEXT(structure, member) \
     CYAML_FIELD_STRING_PTR(#member, CYAML_FLAG_OPTIONAL, structure, member, 0, MAX_TEXT)
@@ -100,6 +101,7 @@ static const struct cyaml_schema_field DEVICE[] = {
     NEED(struct raw_device, bus),
     NEED(struct raw_device, unit),
     TEXT(struct raw_device, profile),
+    TEXT(struct raw_device, variant),
     TEXT(struct raw_device, address_style),
     TEXT(struct raw_device, address_offset),
     TEXT(struct raw_device, timeout),
@@ -241,6 +243,35 @@ static const struct cyaml_schema_field CONFIG[] = {
     CYAML_FIELD_END,
 };
 
+static const struct cyaml_schema_field LINK[] = {
+    TEXT(struct raw_link, transport),
+    TEXT(struct raw_link, baud),
+    TEXT(struct raw_link, parity),
+    TEXT(struct raw_link, stop_bits),
+    TEXT(struct raw_link, unit),
+    TEXT(struct raw_link, port),
+    CYAML_FIELD_END,
+};
+
+static const struct cyaml_schema_field IDENTITY[] = {
+    TEXT(struct raw_identity, kind),
+    NEED(struct raw_identity, address),
+    TEXT(struct raw_identity, type),
+    TEXT(struct raw_identity, order),
+    CYAML_FIELD_END,
+};
+
+static const struct cyaml_schema_field VARIANT[] = {
+    NEED(struct raw_variant, name),
+    NEED(struct raw_variant, note),
+    LIST(struct raw_variant, identity, &TEXT_ENTRY, 2),
+    LIST(struct raw_variant, points, &POINT_ENTRY, MAX_ON_UNIT),
+    CYAML_FIELD_END,
+};
+static const struct cyaml_schema_value VARIANT_ENTRY = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_variant, VARIANT),
+};
+
 static const struct cyaml_schema_field PROFILE[] = {
     NEED(struct raw_profile, version),
     NEED(struct raw_profile, vendor),
@@ -256,7 +287,10 @@ static const struct cyaml_schema_field PROFILE[] = {
     TEXT(struct raw_profile, max_gap),
     LIST(struct raw_profile, no_read, &RANGE_ENTRY, DEVICE_MAX_RANGES),
     LIST(struct raw_profile, blocks, &RANGE_ENTRY, DEVICE_MAX_RANGES),
+    MAP(struct raw_profile, link, LINK),
+    MAP(struct raw_profile, identity, IDENTITY),
     NEED_LIST(struct raw_profile, points, &POINT_ENTRY, MAX_ON_UNIT),
+    LIST(struct raw_profile, variants, &VARIANT_ENTRY, MAX_VARIANTS),
     CYAML_FIELD_END,
 };
 
