@@ -25,14 +25,16 @@ static int is_profile(const struct dirent *entry)
 }
 
 /* A configuration of one device that has the profile: only config/ knows how profiles are read. */
-static struct config *load_one(const char *name, const char *folder)
+static struct config *load_one(const char *name, const char *folder, const char *variant)
 {
     char text[256];
     struct config *config = NULL;
     int n = snprintf(text, sizeof text,
                      "version: 1\nbuses: [{name: b, tcp: {host: 127.0.0.1}}]\n"
-                     "devices: [{name: d, bus: b, unit: 1, profile: %s}]\n",
-                     name);
+                     "devices: [{name: d, bus: b, unit: 1, profile: %s%s%s}]\n",
+                     name, variant ? ", variant: " : "", variant ? variant : "");
+    if (n < 0 || (size_t)n >= sizeof text)
+        return NULL;
     if (config_load_bytes(&config, "", (const uint8_t *)text, (size_t)n, NULL, folder, no_words,
                           NULL) != MW_OK)
         return NULL;
@@ -41,18 +43,28 @@ static struct config *load_one(const char *name, const char *folder)
     return config;
 }
 
+static bool load_profile(struct known_profile *profile, const char *folder)
+{
+    if (profile_view_load(&profile->view, folder, profile->name, NULL, no_words, NULL) != MW_OK)
+        return false;
+    profile->config = load_one(profile->name, folder, NULL);
+    if (!profile->config)
+        profile_view_finish(&profile->view);
+    return profile->config != NULL;
+}
+
 void known_load(struct known *known, const char *folder)
 {
     struct dirent **names = NULL;
     known->n = 0;
+    known->folder = folder;
     int n = scandir(folder, &names, is_profile, alphasort);
     for (int i = 0; i < n; i++) {
         struct known_profile *profile = &known->profiles[known->n];
         if (known->n < KNOWN_MAX) {
             snprintf(profile->name, sizeof profile->name, "%.*s",
                      (int)(strlen(names[i]->d_name) - 5), names[i]->d_name);
-            profile->config = load_one(profile->name, folder);
-            known->n += profile->config != NULL;
+            known->n += load_profile(profile, folder);
         }
         free(names[i]);
     }
@@ -61,8 +73,10 @@ void known_load(struct known *known, const char *folder)
 
 void known_free(struct known *known)
 {
-    for (size_t i = 0; i < known->n; i++)
+    for (size_t i = 0; i < known->n; i++) {
         config_free(known->profiles[i].config);
+        profile_view_finish(&known->profiles[i].view);
+    }
     known->n = 0;
 }
 
@@ -122,12 +136,64 @@ static bool profile_fits(const struct config *config, struct reach *reach, uint8
     return fits && match->n_lively > 0;
 }
 
+static bool is_told(const struct profile_view *view)
+{
+    bool told = false;
+    for (size_t i = 0; i < view->n_variants; i++)
+        told = told || view->variants[i].has_match;
+    return told && view->has_identity;
+}
+
+/* Which variant the identity register tells; false where it tells none. */
+static bool tell_variant(const struct profile_view *view, struct reach *reach, uint8_t unit,
+                         const char **ret_variant, int *ret_status)
+{
+    const struct point_config *id = &view->identity;
+    struct line_request request = { unit, id->kind, id->address, value_registers(id->type) };
+    struct guest_answer answer;
+    *ret_status = reach_read(reach, &request, &answer);
+    if (*ret_status != EX_OK || answer.result != MW_OK)
+        return false;
+    const struct profile_variant *variant =
+        profile_variant_of(view, decode_bits(id, answer.registers));
+    if (variant)
+        *ret_variant = variant->name;
+    return variant != NULL;
+}
+
+/* With a variant the points may be others. */
+static bool fits(const struct known *known, size_t index, struct reach *reach, uint8_t unit,
+                 struct known_match *match, int *ret_status)
+{
+    const struct known_profile *profile = &known->profiles[index];
+    struct config *varied = NULL;
+    if (is_told(&profile->view)) {
+        if (!tell_variant(&profile->view, reach, unit, &match->variant, ret_status))
+            return false;
+        varied = load_one(profile->name, known->folder, match->variant);
+    }
+    bool fit = profile_fits(varied ? varied : profile->config, reach, unit, match, ret_status);
+    config_free(varied);
+    return fit;
+}
+
+static bool is_better(const struct known_match *a, const struct known_match *b)
+{
+    if ((a->variant != NULL) != (b->variant != NULL))
+        return a->variant != NULL;
+    return a->n_lively > b->n_lively;
+}
+
 static void insert(struct known_match *list, size_t *n, size_t cap, struct known_match match)
 {
-    size_t i = *n < cap ? (*n)++ : cap - 1;
-    if (i == cap - 1 && *n == cap && list[i].n_lively >= match.n_lively && list[i].n_points)
+    size_t i = *n;
+    if (*n == cap && !is_better(&match, &list[cap - 1]))
         return;
-    for (; i > 0 && list[i - 1].n_lively < match.n_lively; i--)
+    if (*n == cap)
+        i = cap - 1;
+    else
+        ++*n;
+    for (; i > 0 && is_better(&match, &list[i - 1]); i--)
         list[i] = list[i - 1];
     list[i] = match;
 }
@@ -138,13 +204,11 @@ size_t known_match(const struct known *known, struct reach *reach, uint8_t unit,
 {
     size_t n = 0;
     *ret_status = EX_OK;
-    for (size_t i = 0; i < cap; i++)
-        ret_matches[i] = (struct known_match){ 0 };
     for (size_t i = 0; i < known->n && *ret_status == EX_OK && !reach_stopped(); i++) {
         struct known_match match = { .profile = i };
         if (progress)
             progress(ctx, known->profiles[i].name);
-        if (profile_fits(known->profiles[i].config, reach, unit, &match, ret_status))
+        if (fits(known, i, reach, unit, &match, ret_status))
             insert(ret_matches, &n, cap, match);
     }
     return n;

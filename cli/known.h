@@ -4,16 +4,19 @@
 #define MW_CLI_KNOWN_H
 
 #include "cli/reach.h"
+#include "config/catalogue.h"
 #include "config/config.h"
 
 #define KNOWN_MAX 256 /* profiles; more are not looked at */
 
 struct known_profile {
     char name[MW_NAME_MAX + 1];
-    struct config *config; /* of one device with this profile; owned */
+    struct config *config;    /* of one device with this profile; owned */
+    struct profile_view view; /* its identity register and variants */
 };
 
 struct known {
+    const char *folder; /* borrowed */
     struct known_profile profiles[KNOWN_MAX];
     size_t n;
 };
@@ -27,11 +30,14 @@ bool known_plausible(const char *unit, double value);
 
 struct known_match {
     size_t profile;            /* index */
+    const char *variant;       /* that its identity register tells; NULL: none; in the profile */
     size_t n_points, n_lively; /* plausible points; of them, not zero */
 };
 
 /* Reads each profile's registers from the unit and keeps those of which every value is plausible
- * and at least one is not zero, best first.
+ * and at least one is not zero; and, where variants are told by an identity register, one of them
+ * is told. Best first: those that an identity register tells, then by plausible values that are not
+ * zero.
  *
  *   progress  called before each profile; may be NULL
  *

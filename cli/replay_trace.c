@@ -75,8 +75,6 @@ static const char *take_record(struct trace *t, const struct trace_record *recor
         const struct trace_frame *f = &record->frame;
         if (!t->in_trace[f->bus])
             return "no line 'bus' before has this bus's number";
-        if (t->n > 0 && f->mono_us < t->frames[0].mono_us)
-            return "the frame is older than the first one";
         if (!add_frame(t, f))
             return "there is not enough memory";
     }

@@ -262,7 +262,9 @@ static void print_device(const struct scan *s, const struct found *f, size_t num
     printf("  - {name: unit-%u, bus: %s%s, unit: %u, ", (unsigned)f->unit, s->reach.bus.name,
            suffix, (unsigned)f->unit);
     if (f->n_matches > 0)
-        printf("profile: %s}", s->known->profiles[f->matches[0].profile].name);
+        printf("profile: %s%s%s}", s->known->profiles[f->matches[0].profile].name,
+               f->matches[0].variant ? ", variant: " : "",
+               f->matches[0].variant ? f->matches[0].variant : "");
     else
         printf("points: [{name: register-0, address: 0}]}");
     if (f->n_matches > 1) {
