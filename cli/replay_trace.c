@@ -173,6 +173,7 @@ static int replay_bus(struct replay *r, const struct trace *t, uint32_t bus)
         result = poller_create(&poller, &r->config->buses[bus], devices, indexes, n,
                                r->config->points, line, r->start_us);
     if (result == MW_OK) {
+        poller_trust(poller); /* the recording may have begun in the middle */
         run_poller(r, poller, line, t->frames[t->n - 1].mono_us,
                    t->frames[0].utc_us - t->frames[0].mono_us);
         struct trace_line_stats stats = trace_line_stats(line);

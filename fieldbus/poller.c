@@ -657,6 +657,12 @@ int64_t poller_step(struct poller *p, int64_t now_us, int64_t utc_offset_us,
     return wait_us;
 }
 
+void poller_trust(struct poller *p)
+{
+    for (size_t i = 0; i < p->n_units; i++)
+        p->units[i].suspect = false;
+}
+
 int poller_guest_ask(struct poller *p, const struct line_request *request, int64_t now_us)
 {
     return guest_ask(&p->guest, request, now_us);

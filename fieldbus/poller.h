@@ -81,6 +81,10 @@ void poller_destroy(struct poller *poller);
 int64_t poller_step(struct poller *poller, int64_t now_us, int64_t utc_offset_us,
                     const struct poller_sink *sink);
 
+/* Before the first step: no reply to a process before this one can be under way, since the line is
+ * a recording; serial units are believed without a canary until their first error. */
+void poller_trust(struct poller *poller);
+
 /* A read between the polls (guest.h); it takes at most a fifth of the line's time and no poll waits
  * for more than one of them. A unit that is not the devices' may be asked too; one that does not
  * answer is left alone for its turnaround, as after a poll. TCP: after an error the connection is
