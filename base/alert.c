@@ -136,6 +136,14 @@ const char *mw_severity_text(uint8_t severity)
     return WORD(words, severity);
 }
 
+void mw_alert_restamp(struct mw_alert *alert, int64_t offset_us, int64_t shift_us, bool synced)
+{
+    alert->at_us += shift_us;
+    if (alert->since_us >= offset_us)
+        alert->since_us += shift_us;
+    alert->clock_synced = alert->clock_synced || synced;
+}
+
 const char *mw_detector_text(uint8_t detector)
 {
     static const char *const words[] = { [MW_DETECTOR_LIMIT] = "limit",

@@ -81,6 +81,11 @@ int mw_alert_encode(const struct mw_alert *alert, uint8_t *ret_bytes, size_t cap
 /* MW_ERR_FORMAT where the bytes are not an alert of a version this program knows. */
 int mw_alert_decode(struct mw_alert *ret_alert, const uint8_t *bytes, size_t n_bytes);
 
+/* The clock was set after the alert had been stamped: everything that was stamped with this offset
+ * between UTC and monotonic time, that is since this boot, moves by shift_us. synced: the clock is
+ * confirmed. */
+void mw_alert_restamp(struct mw_alert *alert, int64_t offset_us, int64_t shift_us, bool synced);
+
 /* The words of the messages, "raised", "active_unacked", "warning", "model", "anomaly", "machine";
  * "unknown" outside the enum. */
 const char *mw_alert_event_text(uint8_t event);

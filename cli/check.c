@@ -4,6 +4,7 @@
 #include "base/result.h"
 #include "cli/verbs.h"
 #include "config/config.h"
+#include "fieldbus/tty_latency.h"
 
 #include <getopt.h>
 #include <stdbool.h>
@@ -70,6 +71,16 @@ static size_t count_polled(const struct config *config)
     return n;
 }
 
+/* A hint alone: the adapter may be another one in the cabinet. */
+static void print_latency(const struct bus_config *bus)
+{
+    char path[TTY_LATENCY_PATH_BYTES];
+    int ms = tty_latency_ms(bus->device, "/sys", path);
+    if (ms > 1)
+        printf("  bus %s: its adapter may hold every reply back for %d ms; 1 in %s is quicker\n",
+               bus->name, ms, path);
+}
+
 static void print_summary(const char *file, const struct config *config)
 {
     printf("%s: ok\n", file);
@@ -83,6 +94,7 @@ static void print_summary(const char *file, const struct config *config)
         double load = config_bus_load(config, i);
         printf("  bus %s: predicted load %.0f %%%s\n", config->buses[i].name, load * 100,
                load > HIGH_LOAD ? " (warning: retries have little room)" : "");
+        print_latency(&config->buses[i]);
     }
     if (config->mqtt.uri[0])
         printf("  broker %s, topics %s\n", config->mqtt.uri, config->mqtt.topic_prefix);

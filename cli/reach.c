@@ -468,6 +468,8 @@ int reach_open(struct reach *r, const struct reach_options *o)
     if (status == EX_OK) {
         fill_signals(&signals);
         sigprocmask(SIG_BLOCK, &signals, NULL);
+        if (r->bus.framing == FRAMING_RTU)
+            signal(SIGPIPE, SIG_IGN); /* modbus_line.h */
         r->given_us = o->timeout_us;
         set_timeout(r);
         r->by_daemon = daemon_has_it(r);

@@ -33,6 +33,13 @@ static const struct value_word ORDERS[] = {
     { "DCBA", ORDER_DCBA },
 };
 
+static const struct value_word RTS_MODES[] = {
+    { "none", RTS_NONE },
+    { "up", RTS_UP },
+    { "down", RTS_DOWN },
+    { "kernel", RTS_KERNEL },
+};
+
 static const struct value_word FRAMINGS[] = {
     { "mbap", FRAMING_MBAP },
     { "rtu", FRAMING_RTU },
@@ -54,6 +61,8 @@ static void read_rtu(const struct reader *r, const struct raw_rtu *raw, struct b
     bus->data_bits = (uint8_t)read_whole(r, "data_bits", raw->data_bits, 7, 8, 0);
     bus->stop_bits = (uint8_t)read_whole(r, "stop_bits", raw->stop_bits, 1, 2, 0);
     bus->frame_gap_us = read_duration(r, "frame_gap", raw->frame_gap, ZERO_IS_REFUSED, 0);
+    bus->rts = (enum rts_mode)read_word(r, "rts", raw->rts, RTS_MODES, COUNT(RTS_MODES), RTS_NONE);
+    bus->rts_delay_us = read_duration(r, "rts_delay", raw->rts_delay, ZERO_IS_REFUSED, 0);
 }
 
 static void read_tcp(const struct reader *r, const struct raw_tcp *raw, struct bus_config *bus)
@@ -379,6 +388,14 @@ static void settle_points(struct build *b, const struct device_config *device)
     }
 }
 
+static void read_serial(const struct reader *r, const struct raw_serial *raw,
+                        struct serial_config *serial)
+{
+    serial->baud = (uint32_t)read_whole(r, "baud", raw->baud, 1, UINT32_MAX, 0);
+    serial->parity = (char)read_word(r, "parity", raw->parity, PARITIES, COUNT(PARITIES), 0);
+    serial->stop_bits = (uint8_t)read_whole(r, "stop_bits", raw->stop_bits, 1, 2, 0);
+}
+
 static void build_device(struct build *b, const struct node *node, const struct raw_device *raw,
                          struct device_config *device, uint32_t index)
 {
@@ -405,6 +422,9 @@ static void build_device(struct build *b, const struct node *node, const struct 
     struct bus_config any = { .kind = BUS_TCP, .host = "any", .retries = UINT32_MAX };
     (void)bus_settle(&any, NULL);
     bool known = bus >= 0 && c->buses[bus].kind != BUS_NONE;
+    if (known && raw->serial)
+        read_serial(&(struct reader){ b->report, node_get(node, "serial") }, raw->serial,
+                    &device->serial);
     device->bus = bus >= 0 ? (uint32_t)bus : UINT32_MAX;
     struct report_settling settling = { b->report,
                                         { node, profile ? profile->document.root : NULL } };

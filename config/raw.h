@@ -15,7 +15,7 @@ struct raw_gateway {
 };
 
 struct raw_rtu {
-    char *device, *baud, *parity, *data_bits, *stop_bits, *frame_gap;
+    char *device, *baud, *parity, *data_bits, *stop_bits, *frame_gap, *rts, *rts_delay;
 };
 
 struct raw_tcp {
@@ -41,11 +41,16 @@ struct raw_range {
     char *kind, *address, *count;
 };
 
+struct raw_serial {
+    char *baud, *parity, *stop_bits;
+};
+
 struct raw_device {
     char *name, *bus, *unit, *profile, *variant, *address_style, *address_offset;
     char *timeout, *turnaround, *pause, *retries, *max_registers, *max_gap;
     struct raw_range *no_read, *blocks;
     uint32_t no_read_count, blocks_count;
+    struct raw_serial *serial;
     struct raw_point *points;
     uint32_t points_count;
 };

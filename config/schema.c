@@ -44,6 +44,8 @@ static const struct cyaml_schema_field RTU[] = {
     TEXT(struct raw_rtu, data_bits),
     TEXT(struct raw_rtu, stop_bits),
     TEXT(struct raw_rtu, frame_gap),
+    TEXT(struct raw_rtu, rts),
+    TEXT(struct raw_rtu, rts_delay),
     CYAML_FIELD_END,
 };
 
@@ -96,6 +98,13 @@ static const struct cyaml_schema_value RANGE_ENTRY = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_range, RANGE),
 };
 
+static const struct cyaml_schema_field SERIAL[] = {
+    TEXT(struct raw_serial, baud),
+    TEXT(struct raw_serial, parity),
+    TEXT(struct raw_serial, stop_bits),
+    CYAML_FIELD_END,
+};
+
 static const struct cyaml_schema_field DEVICE[] = {
     NEED(struct raw_device, name),
     NEED(struct raw_device, bus),
@@ -112,6 +121,7 @@ static const struct cyaml_schema_field DEVICE[] = {
     TEXT(struct raw_device, max_gap),
     LIST(struct raw_device, no_read, &RANGE_ENTRY, DEVICE_MAX_RANGES),
     LIST(struct raw_device, blocks, &RANGE_ENTRY, DEVICE_MAX_RANGES),
+    MAP(struct raw_device, serial, SERIAL),
     LIST(struct raw_device, points, &POINT_ENTRY, MAX_ON_UNIT),
     CYAML_FIELD_END,
 };

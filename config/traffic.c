@@ -16,13 +16,12 @@
 #define REQUEST_BYTES 8
 #define REPLY_BYTES   5
 
-static double poll_us(const struct bus_config *bus, const struct device_config *device,
-                      const struct plan_poll *poll)
+static double poll_us(const struct device_config *device, const struct plan_poll *poll)
 {
     bool bits = poll->kind == REGISTER_COIL || poll->kind == REGISTER_DISCRETE;
     double n_data = bits ? (poll->count + 7) / 8 : 2 * poll->count;
-    return (REQUEST_BYTES + REPLY_BYTES + n_data) * (double)bus_character_us(bus) +
-           2.0 * (double)bus->frame_gap_us + (double)device->pause_us + REPLY_US;
+    return (REQUEST_BYTES + REPLY_BYTES + n_data) * (double)device->character_us +
+           2.0 * (double)device->frame_gap_us + (double)device->pause_us + REPLY_US;
 }
 
 static struct device_config *devices_of(const struct config *config, size_t bus, size_t *ret_n)
@@ -47,7 +46,7 @@ double config_bus_load(const struct config *config, size_t bus)
     double load = 0;
     if (devices && plan_init(&plan, devices, n_devices, config->points, 0) == MW_OK)
         for (size_t i = 0; i < plan.n_polls; i++)
-            load += poll_us(b, &devices[plan.polls[i].device], &plan.polls[i]) /
+            load += poll_us(&devices[plan.polls[i].device], &plan.polls[i]) /
                     (double)plan.polls[i].period_us;
     plan_finish(&plan);
     free(devices);

@@ -21,8 +21,8 @@ static void step_own_alarm(struct pipeline *p, struct machine *m, enum alarm_req
         return;
     if (event == MW_ALERT_RAISED)
         p->next_number++;
-    struct mw_alert alert =
-        machine_alert(m, MACHINE_ALARM, (enum mw_alert_event)event, p->clock_synced, now->utc_us);
+    struct mw_alert alert = machine_alert(m, MACHINE_ALARM, (enum mw_alert_event)event,
+                                          p->timebase.synced, now->utc_us);
     char name[ALARM_NAME_MAX + 1];
     alarm_name(name, 'm', m->config->name, NULL);
     handover_alert(p, m, &m->alarm, &m->newest, name, &alert);
@@ -57,7 +57,7 @@ static void step_sensor_alarm(struct pipeline *p, struct machine *m, uint32_t ch
     if (event == MW_ALERT_RAISED)
         p->next_number++;
     struct mw_alert alert =
-        machine_alert(m, channel, (enum mw_alert_event)event, p->clock_synced, now->utc_us);
+        machine_alert(m, channel, (enum mw_alert_event)event, p->timebase.synced, now->utc_us);
     char name[ALARM_NAME_MAX + 1];
     alarm_name(name, 's', m->config->name, m->config->detector.channels[channel].name);
     handover_alert(p, m, alarm, &m->newest_of_sensor[channel], name, &alert);
@@ -109,7 +109,7 @@ bool alarms_step_device(struct pipeline *p, uint32_t device, enum alarm_request 
                               .severity = d->alarm.severity,
                               .detector = MW_DETECTOR_SENSOR,
                               .condition = MW_CONDITION_NO_DATA,
-                              .clock_synced = p->clock_synced,
+                              .clock_synced = p->timebase.synced,
                               .at_us = now->utc_us,
                               .since_us = d->alarm.since_us,
                               .score = facts.active ? 1.0f : 0.0f,

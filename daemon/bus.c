@@ -227,7 +227,8 @@ struct stage bus_stage(struct bus_stage *stage)
                            .bound_us = 10000000,
                            .step = step,
                            .descriptors = descriptors,
-                           .ctx = stage };
+                           .ctx = stage,
+                           .precise = rtu };
 }
 
 struct bus_entry *bus_stage_entry(struct bus_stage *stage, uint32_t bus)

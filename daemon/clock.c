@@ -2,6 +2,8 @@
 #define _DEFAULT_SOURCE /* adjtimex */
 #include "daemon/clock.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +18,30 @@ static int64_t read_us(clockid_t id)
 struct clock_time clock_read(void)
 {
     return (struct clock_time){ read_us(CLOCK_MONOTONIC), read_us(CLOCK_REALTIME) };
+}
+
+static int digit_of(int c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+void clock_boot(uint8_t ret_boot[16])
+{
+    memset(ret_boot, 0, 16);
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+    if (!file)
+        return;
+    int c = 0;
+    for (unsigned n = 0; n < 32 && (c = fgetc(file)) != EOF;) {
+        int digit = digit_of(c);
+        if (digit >= 0) {
+            ret_boot[n / 2] = (uint8_t)(ret_boot[n / 2] << 4 | digit);
+            n++;
+        }
+    }
+    fclose(file);
 }
 
 bool clock_is_synced(void)

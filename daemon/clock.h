@@ -13,6 +13,9 @@ struct clock_time {
 
 struct clock_time clock_read(void);
 
+/* Names the running boot of the computer; all zeroes where that is not known. */
+void clock_boot(uint8_t ret_boot[16]);
+
 /* Whether UTC is known to be right: the kernel says so, or systemd-timesyncd does. */
 bool clock_is_synced(void);
 

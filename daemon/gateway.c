@@ -4,6 +4,7 @@
 #include "base/sha256.h"
 #include "daemon/journal.h"
 #include "daemon/notify.h"
+#include "daemon/stamps.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -74,9 +75,11 @@ static void tell_systemd(struct gateway *g, int64_t now_us)
     notify_status(line);
 }
 
-static int64_t step(void *ctx, const struct clock_time *now)
+static int64_t step(void *ctx, const struct clock_time *reading)
 {
     struct gateway *g = ctx;
+    struct clock_time stamp = stamps_now(g->pipeline, reading);
+    const struct clock_time *now = &stamp;
     take_signals(g);
     take_reports(g, now);
     int64_t wait_us = pipeline_step(g->pipeline, now);

@@ -51,9 +51,11 @@ void handover_alert(struct pipeline *p, struct machine *m, const struct alarm *a
                     const struct mw_finding *finding, const char *name,
                     const struct mw_alert *alert)
 {
-    struct store_order order = {
-        .kind = STORE_ALERT, .machine = m ? m->index : UINT32_MAX, .blob = NO_BLOB, .alert = *alert
-    };
+    struct store_order order = { .kind = STORE_ALERT,
+                                 .machine = m ? m->index : UINT32_MAX,
+                                 .blob = NO_BLOB,
+                                 .alert = *alert,
+                                 .offset_us = p->timebase.offset_us };
     memcpy(order.alarm_name, name, sizeof order.alarm_name);
     int n = machine_save_alarm(alarm, finding, order.alarm_state, sizeof order.alarm_state);
     order.n_alarm_state = n > 0 ? (uint8_t)n : 0;

@@ -94,6 +94,20 @@ void journal_bus(const struct config *config, const struct bus_report *report)
             health_text(report->health), mw_result_text(report->event.result));
 }
 
+void journal_clock(const struct timebase *timebase, enum timebase_event event)
+{
+    double step_s = (double)timebase->step_us / 1e6;
+    switch (event) {
+    case TIMEBASE_STEADY: break;
+    case TIMEBASE_SET:
+        say(LOG_NOTICE, NULL, "clock %s, by %+.3f s; what was stamped since the boot moves with it",
+            timebase->synced ? "confirmed" : "set, not confirmed", step_s);
+        break;
+    case TIMEBASE_STEPPED: say(LOG_WARNING, NULL, "clock stepped by %+.3f s", step_s); break;
+    case TIMEBASE_LOST: say(LOG_NOTICE, NULL, "clock no longer confirmed"); break;
+    }
+}
+
 void journal_load(const struct config *config, uint32_t bus, uint64_t n_missed, uint64_t n_polls,
                   bool overloaded)
 {

@@ -7,12 +7,15 @@
 
 #include "config/config.h"
 #include "daemon/messages.h"
+#include "daemon/timebase.h"
 
 void journal_started(const struct config *config, const char *config_file);
 void journal_stopping(int signal_number);
 void journal_alert(const struct config *config, const struct mw_alert *alert);
 void journal_bus(const struct config *config, const struct bus_report *report);
 /* result MW_OK: installed; else why not. */
+/* The clock was set, has jumped, or is no longer vouched for. */
+void journal_clock(const struct timebase *timebase, enum timebase_event event);
 /* A bus began or ceased to leave polls out for lack of time. */
 void journal_load(const struct config *config, uint32_t bus, uint64_t n_missed, uint64_t n_polls,
                   bool overloaded);

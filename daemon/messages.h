@@ -64,9 +64,12 @@ struct store_order {
         STORE_LEARN,     /* export a data set and watch over its training */
         STORE_ACTIVATE,  /* the model with this digest is installed */
         STORE_REJECT,    /* it could not be installed */
+        STORE_CLOCK,     /* offset_us is the best one known of this boot */
     } kind;
-    uint32_t machine; /* UINT32_MAX: none (a device's alarm) */
-    int blob;         /* detector state, or NO_BLOB */
+    int64_t offset_us; /* STORE_ALERT, STORE_CLOCK: UTC minus monotonic time */
+    bool synced;       /* STORE_CLOCK: confirmed */
+    uint32_t machine;  /* UINT32_MAX: none (a device's alarm) */
+    int blob;          /* detector state, or NO_BLOB */
     char alarm_name[ALARM_NAME_MAX + 1];
     bool urgent; /* STORE_STATE: a person waits for it */
     uint8_t alarm_state[ALARM_SAVED_MAX];

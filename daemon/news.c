@@ -42,7 +42,7 @@ static void send_gateway_news(struct pipeline *p, const struct clock_time *now)
 {
     struct machine_news news = { .machine = UINT32_MAX,
                                  .at_us = now->utc_us,
-                                 .clock_synced = p->clock_synced,
+                                 .clock_synced = p->timebase.synced,
                                  .n_machines_active = pipeline_machines_active(p),
                                  .n_devices_offline = pipeline_devices_offline(p),
                                  .n_polls = pipeline_polls(p),

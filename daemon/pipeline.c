@@ -14,7 +14,6 @@
 #define NEWS_ITEMS   1024
 #define TICK_US      200000
 #define MINUTE_US    60000000
-#define SYNCED_US    1000000
 #define STATE_US     60000000 /* detector states are saved this often beside the alarms */
 #define SAMPLES_STEP 4096     /* taken from one bus in one step, so that all get their turn */
 
@@ -113,12 +112,14 @@ struct frame_ctx {
 static void take_frame(void *ctx, const struct mw_frame *frame)
 {
     struct frame_ctx *f = ctx;
-    machine_judge(f->machine, frame);
+    struct mw_frame stamped = *frame;
+    stamped.at_us = timebase_utc(&f->pipeline->timebase, frame->mono_us);
+    machine_judge(f->machine, &stamped);
     bool judged = f->machine->verdict.model_state == MW_MODEL_NORMAL ||
                   f->machine->verdict.model_state == MW_MODEL_ALARM;
     struct frame_record record = { .machine = f->machine->index,
                                    .score = judged ? f->machine->verdict.score : -1.0f,
-                                   .frame = *frame };
+                                   .frame = stamped };
     mw_ring_push(&f->pipeline->frames, &record);
     f->pipeline->store_news = true;
 }
@@ -255,10 +256,6 @@ int64_t pipeline_step(struct pipeline *p, const struct clock_time *now)
 {
     if (p->started_us == 0)
         p->started_us = now->mono_us;
-    if (now->mono_us >= p->synced_us) {
-        p->clock_synced = clock_is_synced();
-        p->synced_us = now->mono_us + SYNCED_US;
-    }
     take_all(p, now);
     for (size_t i = 0; i < p->config->n_machines; i++)
         install_waiting(p, &p->machines[i]);

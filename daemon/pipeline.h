@@ -9,6 +9,7 @@
 #include "base/ring.h"
 #include "daemon/bus.h"
 #include "daemon/machine.h"
+#include "daemon/timebase.h"
 #include "daemon/worker.h"
 
 #define PIPELINE_BLOBS 64 /* detector states on their way to the store */
@@ -44,8 +45,9 @@ struct pipeline {
     uint32_t *first_channel; /* [n_points + 1] into channels */
     struct channel_of_point *channels;
     uint32_t next_number; /* of alarm episodes */
-    bool clock_synced;
-    int64_t tick_us, synced_us, state_us, news_us; /* monotonic: when each is due next */
+    struct timebase timebase;
+    bool clock_untold; /* the store does not know the present offset yet */
+    int64_t tick_us, look_us, state_us, news_us; /* monotonic: when each is due next */
     int64_t started_us;
     /* to the store */
     struct mw_ring frames, orders;

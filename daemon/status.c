@@ -63,6 +63,7 @@ static json_t *poll_stats(const struct poller_stats *s)
         { "samples_other", s->n_samples_other },
         { "bytes_read", s->n_bytes_read },
         { "tried_again", s->n_tried_again },
+        { "lag_min_us", s->lag_min_us },
     };
     json_t *stats = json_object();
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
@@ -214,7 +215,7 @@ char *status_json(const struct pipeline *p, const char *only, const struct clock
         "{ss ss ss sI sI sb sI sI sI so so so so so}", "version", MW_VERSION, "site",
         p->config->site, "gateway", p->config->gateway, "ts_ms", (json_int_t)(now->utc_us / 1000),
         "uptime_s", (json_int_t)((now->mono_us - p->started_us) / 1000000), "clock_synced",
-        (int)p->clock_synced, "polls", (json_int_t)pipeline_polls(p), "windows",
+        (int)p->timebase.synced, "polls", (json_int_t)pipeline_polls(p), "windows",
         (json_int_t)pipeline_windows(p), "bytes_polled", (json_int_t)pipeline_bytes_polled(p),
         "broker", broker(p), "store", store(p), "buses", buses(p), "devices", devices(p, only, now),
         "machines", machines(p, only));

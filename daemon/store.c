@@ -2,15 +2,17 @@
 #include "base/result.h"
 #include "daemon/store_parts.h"
 #include "storage/outbox.h"
+#include "storage/timebase.h"
 
 #include <string.h>
 
-#define IDLE_US     500000
-#define STATS_US    1000000
-#define PRUNE_US    60000000
-#define RETRY_US    1000000
-#define FULL_US     10000
-#define FRAMES_STEP 2048
+#define IDLE_US      500000
+#define STATS_US     1000000
+#define PRUNE_US     60000000
+#define RETRY_US     1000000
+#define FULL_US      10000
+#define FRAMES_STEP  2048
+#define CORRECT_STEP 64
 /* What one group can tell main: a blob and an alert of each order, and the rest of a step. */
 #define REPORTS_STEP (4 * STORE_GROUP_MAX)
 
@@ -29,7 +31,7 @@ int store_put_blob(struct store_stage *s, const struct store_order *order)
 static int put_rows(struct store_stage *s, const struct store_order *order,
                     const struct mw_alert *alert)
 {
-    int result = history_alert(s->db, alert);
+    int result = history_alert(s->db, alert, order->offset_us);
     if (result >= 0)
         result =
             state_put(s->db, "alarm", order->alarm_name, order->alarm_state, order->n_alarm_state);
@@ -44,6 +46,7 @@ static int put_alert(struct store_stage *s, const struct store_order *order)
     alert.seq = outbox_next_seq(s->db);
     struct outbox_message message = { .seq = alert.seq,
                                       .at_us = alert.at_us,
+                                      .offset_us = order->offset_us,
                                       .severity = alert.severity };
     int result = mw_alert_encode(&alert, message.bytes, sizeof message.bytes);
     if (result < 0)
@@ -61,6 +64,12 @@ static int put_alert(struct store_stage *s, const struct store_order *order)
     return MW_OK;
 }
 
+static int set_clock(struct store_stage *s, const struct store_order *order)
+{
+    s->correcting = true;
+    return timebase_set(s->db, order->offset_us, order->synced);
+}
+
 static int do_order(struct store_stage *s, const struct store_order *order)
 {
     switch (order->kind) {
@@ -69,6 +78,7 @@ static int do_order(struct store_stage *s, const struct store_order *order)
     case STORE_LEARN: return learner_start(s, order->machine);
     case STORE_ACTIVATE: return learner_settle_model(s, order, true);
     case STORE_REJECT: return learner_settle_model(s, order, false);
+    case STORE_CLOCK: return set_clock(s, order);
     }
     return MW_OK;
 }
@@ -237,11 +247,27 @@ int store_apply_all(struct store_stage *s, const struct clock_time *now)
     return result;
 }
 
+/* A few blocks at a time, behind everything else. */
+static int correct_history(struct store_stage *s, int64_t now_us)
+{
+    uint32_t n = 0;
+    if (!s->correcting)
+        return MW_OK;
+    int result = store_open_group(s, now_us);
+    if (result >= 0)
+        result = timebase_correct(s->db, CORRECT_STEP, &n);
+    if (result >= 0)
+        s->correcting = n > 0;
+    return result;
+}
+
 static int keep_history(struct store_stage *s, const struct clock_time *now)
 {
     int result = prune(s, now);
     if (result >= 0)
         result = write_blocks(s, now->mono_us);
+    if (result >= 0)
+        result = correct_history(s, now->mono_us);
     return result;
 }
 

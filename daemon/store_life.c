@@ -2,6 +2,7 @@
 #include "base/result.h"
 #include "daemon/store_parts.h"
 #include "storage/outbox.h"
+#include "storage/timebase.h"
 
 #include <stdlib.h>
 
@@ -63,6 +64,11 @@ int store_stage_create(struct store_stage **ret_stage, const struct config *conf
     int result = make_memory(s);
     if (result >= 0)
         result = db_open(&s->db, &config->store, now->utc_us, ret_report);
+    uint8_t boot[TIMEBASE_BOOT_BYTES];
+    clock_boot(boot);
+    if (result >= 0)
+        result = timebase_begin(s->db, boot);
+    s->correcting = true; /* a stop may have come in between */
     if (result >= 0)
         result = make_writers(s);
     if (result >= 0)

@@ -120,10 +120,12 @@ static void publish_alert(struct uplink_stage *s, const struct outbox_message *m
     char topic[TOPIC_MAX], json[PAYLOAD_MAX];
     int result = mw_alert_decode(&alert, message->bytes, message->n_bytes);
     if (result >= 0)
+        mw_alert_restamp(&alert, message->offset_us, message->shift_us, message->synced);
+    bool replayed = !message->this_boot || message->at_us - message->offset_us < s->up_us;
+    if (result >= 0)
         result = topic_format(topic, sizeof topic, &s->gateway, TOPIC_ALERT, alert.subject);
     if (result >= 0)
-        result = payload_alert(json, sizeof json, &s->gateway, &alert, now->utc_us,
-                               alert.at_us < s->up_us);
+        result = payload_alert(json, sizeof json, &s->gateway, &alert, now->utc_us, replayed);
     if (result >= 0)
         result = publish(s, topic, json, result, false, message->seq);
     if (result == MW_ERR_FORMAT || result == MW_ERR_NO_SPACE || result == MW_ERR_INVALID)
@@ -257,7 +259,7 @@ static bool obey(struct uplink_stage *s, const struct link_order *order,
     case LINK_DIAL: dial(s, now); return true;
     case LINK_HANG_UP: s->broker.disconnect(s->broker.ctx); return true;
     case LINK_ANNOUNCE:
-        s->up_us = now->utc_us;
+        s->up_us = now->mono_us;
         s->n_cache = 0;
         s->exhausted = 0;
         s->requested = false;

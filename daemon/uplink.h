@@ -25,7 +25,7 @@ struct uplink_stage {
     uint64_t cache_after, highest, request;
     uint64_t exhausted; /* the store has nothing to send up to this seq */
     bool requested;
-    int64_t up_us;            /* UTC of the connection: older alerts are replayed */
+    int64_t up_us;            /* monotonic, of the connection: older alerts are replayed */
     struct outbox_order held; /* an order the store's ring had no room for */
     bool holds;
     /* newest retained news of each machine; last entry: the gateway */

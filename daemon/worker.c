@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 /* A worker beats at least this often, also when its stage has nothing to do. */
@@ -52,6 +53,9 @@ void worker_run(struct worker *worker)
 
 static void *thread_main(void *arg)
 {
+    const struct worker *worker = arg;
+    if (worker->stage.precise)
+        prctl(PR_SET_TIMERSLACK, 1UL); /* ns; of this thread alone */
     worker_run(arg);
     return NULL;
 }

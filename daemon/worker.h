@@ -21,6 +21,7 @@ struct stage {
     /* Descriptors whose readiness calls the step early; how many. NULL: none. */
     size_t (*descriptors)(void *ctx, struct pollfd *ret_fds, size_t cap);
     void *ctx;
+    bool precise; /* waits to the microsecond, where the kernel may else add 50 */
 };
 
 struct worker {

@@ -11,21 +11,28 @@ struct lengths {
     uint32_t n;
 };
 
-/* The device has at least one poll: the caller had an exchange with it. */
-static const struct plan_poll *largest_poll(const struct plan *plan, uint32_t device)
+/* A poll that the device answers is a better start than one it refuses, one that may be read in
+ * part a better one than a block, and a long one better than a short one. */
+static bool is_better(const struct plan_poll *a, const struct plan_poll *b)
 {
-    const struct plan_poll *largest = &plan->polls[0];
+    if (a->refused != b->refused)
+        return b->refused;
+    if (a->fixed != b->fixed)
+        return b->fixed;
+    return a->count > b->count;
+}
+
+/* The device has at least one poll: the caller had an exchange with it. */
+static const struct plan_poll *best_poll(const struct plan *plan, uint32_t device)
+{
+    const struct plan_poll *best = &plan->polls[0];
     for (size_t i = 0; i < plan->n_polls; i++) {
         const struct plan_poll *poll = &plan->polls[i];
-        if (poll->device != device)
-            continue;
-        bool better =
-            poll->refused == largest->refused ? poll->count > largest->count : !poll->refused;
-        if (largest->device != device || better)
-            largest = poll;
+        if (poll->device == device && (best->device != device || is_better(poll, best)))
+            best = poll;
     }
-    assert(largest->device == device);
-    return largest;
+    assert(best->device == device);
+    return best;
 }
 
 static size_t reply_bytes(enum register_kind kind, uint16_t count)
@@ -55,7 +62,8 @@ static void add(const struct plan *plan, const struct plan_poll *like, uint32_t 
 {
     bool bits = like->kind == REGISTER_COIL || like->kind == REGISTER_DISCRETE;
     bool legal = count >= 1 && count <= (bits ? LINE_MAX_BITS : LINE_MAX_REGISTERS) &&
-                 like->address + count <= 65536;
+                 like->address + count <= 65536 &&
+                 plan_may_read(&plan->devices[like->device], like->kind, like->address, count);
     if (legal && chosen->n < MAX_STRANGE && is_strange(plan, like, (uint16_t)count, chosen))
         chosen->counts[chosen->n++] = (uint16_t)count;
 }
@@ -64,7 +72,7 @@ struct line_request canary_request(const struct plan *plan, uint32_t device, uin
                                    uint32_t turn)
 {
     struct lengths lengths = { .n = 0 };
-    const struct plan_poll *poll = largest_poll(plan, device);
+    const struct plan_poll *poll = best_poll(plan, device);
     for (uint32_t i = poll->first; i < poll->first + poll->n; i++) {
         const struct plan_entry *entry = &plan->entries[i];
         uint32_t end = (uint32_t)entry->address + entry->n_registers - poll->address;

@@ -63,12 +63,34 @@ bool bus_speaks_rtu(const struct bus_config *bus)
     return bus->kind == BUS_RTU || bus->framing == FRAMING_RTU;
 }
 
+struct serial_config bus_serial(const struct bus_config *bus)
+{
+    return (struct serial_config){ bus->baud, bus->parity, bus->stop_bits };
+}
+
+bool serial_equal(const struct serial_config *a, const struct serial_config *b)
+{
+    return a->baud == b->baud && a->parity == b->parity && a->stop_bits == b->stop_bits;
+}
+
+static int64_t character_us(const struct serial_config *serial, uint8_t data_bits)
+{
+    int64_t bits = 1 + data_bits + (serial->parity == 'N' ? 0 : 1) + serial->stop_bits;
+    return (bits * 1000000 + serial->baud - 1) / serial->baud;
+}
+
 int64_t bus_character_us(const struct bus_config *bus)
 {
     if (bus->kind != BUS_RTU || bus->baud == 0)
         return 0;
-    int64_t bits = 1 + bus->data_bits + (bus->parity == 'N' ? 0 : 1) + bus->stop_bits;
-    return (bits * 1000000 + bus->baud - 1) / bus->baud;
+    struct serial_config serial = bus_serial(bus);
+    return character_us(&serial, bus->data_bits);
+}
+
+/* Modbus over Serial Line V1.02, 2.5.1.1: 3.5 characters, fixed at 1.75 ms above 19200. */
+static int64_t silence_us(uint32_t baud, int64_t a_character_us)
+{
+    return baud > 19200 ? 1750 : (a_character_us * 7 + 1) / 2;
 }
 
 static int settle_rtu(struct bus_config *bus, const struct mw_complaints *to)
@@ -98,11 +120,17 @@ static int settle_rtu(struct bus_config *bus, const struct mw_complaints *to)
     if (bus->stop_bits != 1 && bus->stop_bits != 2)
         result = complain_int(to, "stop_bits", bus->stop_bits, "is not 1 or 2");
 
-    /* Modbus over Serial Line V1.02, 2.5.1.1: 3.5 characters, fixed at 1.75 ms above 19200. */
     if (bus->frame_gap_us == 0)
-        bus->frame_gap_us = bus->baud > 19200 ? 1750 : (bus_character_us(bus) * 7 + 1) / 2;
+        bus->frame_gap_us = silence_us(bus->baud, bus_character_us(bus));
     if (bus->frame_gap_us < 0 || bus->frame_gap_us > 1000000)
         result = complain_us(to, "frame_gap", bus->frame_gap_us, "is not in 0 to 1s");
+    bool by_us = bus->rts == RTS_UP || bus->rts == RTS_DOWN;
+    if (bus->rts_delay_us != 0 && !by_us)
+        result = complain_us(to, "rts_delay", bus->rts_delay_us, "is only for rts: up or down");
+    else if (bus->rts_delay_us < 0 || bus->rts_delay_us > 100000)
+        result = complain_us(to, "rts_delay", bus->rts_delay_us, "is not in 0 to 100ms");
+    else if (by_us && bus->rts_delay_us == 0)
+        bus->rts_delay_us = bus_character_us(bus);
     return result;
 }
 
@@ -126,9 +154,9 @@ static int settle_tcp(struct bus_config *bus, const struct mw_complaints *to)
 }
 
 /* Slow lines get the time their longest frames take. */
-static int64_t default_timeout_us(const struct bus_config *bus)
+static int64_t default_timeout_us(int64_t a_character_us)
 {
-    int64_t slow_us = THINKING_US + LONGEST_EXCHANGE_BYTES * bus_character_us(bus);
+    int64_t slow_us = THINKING_US + LONGEST_EXCHANGE_BYTES * a_character_us;
     return slow_us > DEFAULT_TIMEOUT_US ? slow_us : DEFAULT_TIMEOUT_US;
 }
 
@@ -143,7 +171,7 @@ int bus_settle(struct bus_config *bus, const struct mw_complaints *to)
         result = mw_complain(to, "kind", NULL, "is missing: a bus is rtu or tcp");
 
     if (bus->timeout_us == 0)
-        bus->timeout_us = default_timeout_us(bus);
+        bus->timeout_us = default_timeout_us(bus_character_us(bus));
     if (bus->turnaround_us == 0)
         bus->turnaround_us = DEFAULT_TURNAROUND_US;
     if (bus->retries == UINT32_MAX)
@@ -168,6 +196,34 @@ static int check_unit(const struct device_config *device, const struct bus_confi
     return MW_OK;
 }
 
+/* A device with a rate of its own shares the line with those that hear it as noise: the silence
+ * suits the slower of the two. */
+static int settle_serial(struct device_config *device, const struct bus_config *bus,
+                         const struct mw_complaints *to)
+{
+    struct serial_config *own = &device->serial;
+    bool given = own->baud || own->parity || own->stop_bits;
+    if (bus->kind != BUS_RTU)
+        return given ? mw_complain(to, "serial", NULL, "is for rtu; this device's bus is tcp")
+                     : MW_OK;
+    if (own->stop_bits == 0)
+        own->stop_bits = own->parity == 0 ? bus->stop_bits : own->parity == 'N' ? 2 : 1;
+    own->baud = own->baud ? own->baud : bus->baud;
+    own->parity = own->parity ? own->parity : bus->parity;
+    if (given && !baud_known(own->baud))
+        return complain_int(to, "serial", own->baud, "is not a standard baud rate such as 9600");
+    if (own->stop_bits > 2)
+        return complain_int(to, "serial", own->stop_bits, "stop bits are not 1 or 2");
+
+    device->character_us = character_us(own, bus->data_bits);
+    int64_t gap_us = given ? silence_us(own->baud, device->character_us) : 0;
+    device->frame_gap_us = gap_us > bus->frame_gap_us ? gap_us : bus->frame_gap_us;
+    int64_t slow_us = given ? default_timeout_us(device->character_us) : 0;
+    if (device->timeout_us == 0 && slow_us > bus->timeout_us)
+        device->timeout_us = slow_us;
+    return MW_OK;
+}
+
 int device_settle(struct device_config *device, const struct bus_config *bus,
                   const struct mw_complaints *to)
 {
@@ -175,6 +231,7 @@ int device_settle(struct device_config *device, const struct bus_config *bus,
         device->max_registers = DEFAULT_MAX_REGISTERS;
     if (device->max_gap == 0)
         device->max_gap = DEFAULT_MAX_GAP;
+    int result = settle_serial(device, bus, to);
     if (device->timeout_us == 0)
         device->timeout_us = bus->timeout_us;
     if (device->turnaround_us == 0)
@@ -182,7 +239,8 @@ int device_settle(struct device_config *device, const struct bus_config *bus,
     if (device->retries == UINT32_MAX)
         device->retries = bus->retries;
 
-    int result = check_unit(device, bus, to);
+    if (check_unit(device, bus, to) != MW_OK)
+        result = MW_ERR_INVALID;
     if (device->max_registers > DEFAULT_MAX_REGISTERS)
         result = complain_int(to, "max_registers", device->max_registers, "is not in 1 to 125");
     if (device->max_gap >= DEFAULT_MAX_REGISTERS && device->max_gap != DEVICE_NO_GAP)

@@ -22,6 +22,17 @@ enum bus_kind { BUS_NONE = 0, BUS_RTU, BUS_TCP };
  * on. */
 enum bus_framing { FRAMING_MBAP = 0, FRAMING_RTU };
 
+/* Who turns an RS-485 driver on while a request is sent: nobody (the adapter by itself), libmodbus
+ * by raising or lowering RTS, or the kernel's own RS-485 mode. */
+enum rts_mode { RTS_NONE = 0, RTS_UP, RTS_DOWN, RTS_KERNEL };
+
+/* What may differ between the devices of one serial line. */
+struct serial_config {
+    uint32_t baud;
+    char parity; /* 'N', 'E', 'O' */
+    uint8_t stop_bits;
+};
+
 struct bus_config {
     char name[MW_NAME_MAX + 1];
     enum bus_kind kind;
@@ -32,6 +43,8 @@ struct bus_config {
     uint8_t data_bits;    /* 7 or 8; default 8 */
     uint8_t stop_bits;    /* 1 or 2; default 1 with parity, 2 without */
     int64_t frame_gap_us; /* silence between frames; default 3.5 characters, 1750 above 19200 */
+    enum rts_mode rts;    /* default none */
+    int64_t rts_delay_us; /* RTS up and down: before and after a request; default 1 character */
     /* TCP */
     char host[256];
     uint16_t port;              /* default 502 */
@@ -104,6 +117,9 @@ struct device_config {
     uint8_t n_no_read, n_blocks;
     int64_t timeout_us, turnaround_us; /* 0: the bus's */
     int64_t pause_us;                  /* silence the device wants before each request; default 0 */
+    struct serial_config serial;       /* RTU: the bus's where not given; the line is set anew */
+    int64_t frame_gap_us;              /* settled: what the bus and its own rate both want */
+    int64_t character_us;              /* settled: at its own rate; 0 on TCP */
     uint32_t retries;                  /* UINT32_MAX: the bus's */
     uint32_t first_point, n_points;    /* its points in the configuration's point list */
 };
@@ -119,6 +135,10 @@ int point_settle(struct point_config *point, const struct mw_complaints *to);
 /* Frames without a transaction number and with a checksum: a serial line, or RTU over TCP. Only
  * there can a late answer pass for the answer to the next request. */
 bool bus_speaks_rtu(const struct bus_config *bus);
+
+/* How the characters of a settled RTU bus look. */
+struct serial_config bus_serial(const struct bus_config *bus);
+bool serial_equal(const struct serial_config *a, const struct serial_config *b);
 
 /* How long one character takes on a settled RTU bus, rounded up; 0 on TCP. */
 int64_t bus_character_us(const struct bus_config *bus);

@@ -55,6 +55,10 @@ struct line {
     /* Throws away what came in unasked, at most one frame's worth; returns how many bytes, or an
      * error. */
     int (*drain)(void *ctx, int64_t now_us);
+    /* Sets an open serial line to what the next device wants, which takes closing and opening it;
+     * the caller keeps the silence afterwards. MW_OK, or why it is closed now. NULL where the wire
+     * has no such settings. */
+    int (*set_serial)(void *ctx, const struct serial_config *serial);
     /* Descriptor and poll(2) events, or -1 while closed. */
     int (*descriptor)(void *ctx, short *ret_events);
     void (*close)(void *ctx);

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 /* Room for a late frame in front of the answer; over TCP, for one byte too many to be seen. */
@@ -23,9 +25,10 @@ struct modbus_line {
     struct line port;
     modbus_t *modbus;
     const struct bus_config *bus;
-    struct tcp_socket tcp; /* of a TCP bus */
-    int fd;                /* open and connected; -1: not */
-    uint16_t transaction;  /* of the running exchange, where frames carry one */
+    struct serial_config serial; /* what the next opening sets */
+    struct tcp_socket tcp;       /* of a TCP bus */
+    int fd;                      /* open and connected; -1: not */
+    uint16_t transaction;        /* of the running exchange, where frames carry one */
     struct line_request asked;
     uint8_t bytes[LINE_BYTES];
     size_t n_bytes;
@@ -72,9 +75,32 @@ static void line_close(void *ctx)
         modbus_set_socket(line->modbus, -1);
         tcp_socket_close(&line->tcp);
     } else if (line->fd >= 0) {
+        /* what a stuck line has not sent would hold close(2) up for as long as 30 s */
+        (void)tcflush(line->fd, TCOFLUSH);
         modbus_close(line->modbus);
     }
     line->fd = -1;
+}
+
+/* libmodbus ignores a refusal of RTS, which pseudo-terminals and some adapters give; then requests
+ * would not leave the adapter, or nobody else could speak. */
+static int set_rts(const struct modbus_line *line)
+{
+    int lines = 0;
+    switch (line->bus->rts) {
+    case RTS_NONE: return MW_OK;
+    case RTS_KERNEL:
+        return modbus_rtu_set_serial_mode(line->modbus, MODBUS_RTU_RS485) == 0 ? MW_OK
+                                                                               : MW_ERR_UNSUPPORTED;
+    case RTS_UP:
+    case RTS_DOWN: break;
+    }
+    bool up = line->bus->rts == RTS_UP;
+    if (ioctl(line->fd, TIOCMGET, &lines) != 0 ||
+        modbus_rtu_set_rts(line->modbus, up ? MODBUS_RTU_RTS_UP : MODBUS_RTU_RTS_DOWN) != 0 ||
+        modbus_rtu_set_rts_delay(line->modbus, (int)line->bus->rts_delay_us) != 0)
+        return MW_ERR_UNSUPPORTED;
+    return MW_OK;
 }
 
 static int open_tty(struct modbus_line *line)
@@ -95,7 +121,41 @@ static int open_tty(struct modbus_line *line)
         line_close(line);
         return MW_ERR_STATE;
     }
-    return MW_OK;
+    int result = set_rts(line);
+    if (result != MW_OK)
+        line_close(line);
+    return result;
+}
+
+static modbus_t *new_tty_context(const struct bus_config *bus, const struct serial_config *serial)
+{
+    return modbus_new_rtu(bus->device, (int)serial->baud, serial->parity, bus->data_bits,
+                          serial->stop_bits);
+}
+
+static void use_context(struct modbus_line *line, modbus_t *modbus)
+{
+    line->modbus = modbus;
+    modbus_set_error_recovery(modbus, MODBUS_ERROR_RECOVERY_NONE);
+    modbus_set_byte_timeout(modbus, 0, 0);
+}
+
+/* libmodbus sets a tty up when it opens it, and has no other way. */
+static int line_set_serial(void *ctx, const struct serial_config *serial)
+{
+    struct modbus_line *line = ctx;
+    if (line->bus->kind == BUS_TCP)
+        return MW_ERR_UNSUPPORTED;
+    if (line->fd >= 0 && serial_equal(serial, &line->serial))
+        return MW_OK;
+    modbus_t *fresh = new_tty_context(line->bus, serial);
+    line_close(line);
+    if (!fresh)
+        return MW_ERR_INVALID;
+    modbus_free(line->modbus);
+    use_context(line, fresh);
+    line->serial = *serial;
+    return open_tty(line);
 }
 
 static int line_open(void *ctx, int64_t now_us)
@@ -241,9 +301,9 @@ static void line_destroy(void *ctx)
 /* Over TCP the context never connects: it frames, and writes to the socket it is given. */
 static modbus_t *new_context(const struct bus_config *bus)
 {
+    struct serial_config serial = bus_serial(bus);
     if (bus->kind != BUS_TCP)
-        return modbus_new_rtu(bus->device, (int)bus->baud, bus->parity, bus->data_bits,
-                              bus->stop_bits);
+        return new_tty_context(bus, &serial);
     if (bus->framing == FRAMING_RTU)
         return modbus_new_rtu("-", 19200, 'N', 8, 1);
     return modbus_new_tcp_pi(NULL, "502");
@@ -256,14 +316,14 @@ int modbus_line_create(struct line **ret_line, const struct bus_config *bus)
         return MW_ERR_NO_MEMORY;
     line->fd = -1;
     line->bus = bus;
-    line->modbus = new_context(bus);
-    if (!line->modbus) {
+    line->serial = bus_serial(bus);
+    modbus_t *modbus = new_context(bus);
+    if (!modbus) {
         int result = errno == ENOMEM ? MW_ERR_NO_MEMORY : MW_ERR_INVALID;
         free(line);
         return result;
     }
-    modbus_set_error_recovery(line->modbus, MODBUS_ERROR_RECOVERY_NONE);
-    modbus_set_byte_timeout(line->modbus, 0, 0);
+    use_context(line, modbus);
     if (bus->kind == BUS_TCP)
         tcp_socket_init(&line->tcp, bus);
     line->port = (struct line){ .ctx = line,
@@ -271,6 +331,7 @@ int modbus_line_create(struct line **ret_line, const struct bus_config *bus)
                                 .send = line_send,
                                 .receive = line_receive,
                                 .drain = line_drain,
+                                .set_serial = line_set_serial,
                                 .descriptor = line_descriptor,
                                 .close = line_close,
                                 .destroy = line_destroy };

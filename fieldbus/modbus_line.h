@@ -7,15 +7,18 @@
  * (frame.h), so none of its waiting, its recovery modes and its select(2), which aborts for
  * descriptors above 1023, is ever used.
  *
- * A tty is locked (flock(2)) while it is open; another's lock makes open say MW_ERR_STATE. */
+ * A tty is locked (flock(2)) while it is open; another's lock makes open say MW_ERR_STATE.
+ *
+ * RTU over TCP is written with write(2), which raises SIGPIPE where the peer has gone: the program
+ * ignores that signal. */
 #ifndef MW_FIELDBUS_MODBUS_LINE_H
 #define MW_FIELDBUS_MODBUS_LINE_H
 
 #include "fieldbus/device.h"
 #include "fieldbus/line.h"
 
-/* Allocates a closed line for this settled bus. Borrows the settings until destroy. A TCP host's
- * name is looked up here, which may take as long as the resolver does; an address does not.
+/* Allocates a closed line for this settled bus. Borrows the settings until destroy. Begins
+ * to look up a TCP host's name, and never waits for that.
  * MW_ERR_NO_MEMORY, MW_ERR_INVALID. */
 int modbus_line_create(struct line **ret_line, const struct bus_config *bus);
 

@@ -31,13 +31,23 @@ static size_t count_points(const struct device_config *devices, size_t n_devices
     return n;
 }
 
+static bool meets(const struct register_range *range, enum register_kind kind, uint32_t address,
+                  uint32_t count)
+{
+    return range->kind == kind && address < (uint32_t)range->address + range->count &&
+           range->address < address + count;
+}
+
 bool plan_may_read(const struct device_config *device, enum register_kind kind, uint32_t address,
                    uint32_t count)
 {
-    for (uint8_t i = 0; i < device->n_no_read; i++) {
-        const struct register_range *r = &device->no_read[i];
-        if (r->kind == kind && address < (uint32_t)r->address + r->count &&
-            r->address < address + count)
+    for (uint8_t i = 0; i < device->n_no_read; i++)
+        if (meets(&device->no_read[i], kind, address, count))
+            return false;
+    for (uint8_t i = 0; i < device->n_blocks; i++) {
+        const struct register_range *block = &device->blocks[i];
+        bool whole = block->address == address && block->count == count;
+        if (!whole && meets(block, kind, address, count))
             return false;
     }
     return true;
@@ -100,8 +110,9 @@ static bool joins(const struct plan_poll *poll, uint8_t first_block, uint32_t en
         return false;
     if (poll->fixed || entry->block != 0)
         return poll->fixed && entry->block == first_block;
-    bool hole_may_be_read =
-        entry->address <= end || plan_may_read(device, entry->kind, end, entry->address - end);
+    /* not only a hole that is a whole block: that would be read as a part of a larger request */
+    bool hole_may_be_read = entry->address <= end ||
+                            plan_may_read(device, entry->kind, end - 1, entry->address - end + 2);
     return hole_may_be_read && entry->address <= end + gap && entry_end - poll->address <= limit;
 }
 
@@ -144,7 +155,8 @@ static void batch(struct plan *plan, const struct device_config *devices)
     }
 }
 
-/* Spreads the polls of each period evenly over it. */
+/* Spreads the polls of each period evenly over its first half. The other half is for what is late:
+ * a retry, a neighbour that does not answer. So all values of one slot are of one period. */
 static void stagger(struct plan *plan)
 {
     for (size_t i = 0; i < plan->n_polls; i++) {
@@ -154,7 +166,7 @@ static void stagger(struct plan *plan)
             n_alike += plan->polls[k].period_us == poll->period_us;
             n_before += k < i && plan->polls[k].period_us == poll->period_us;
         }
-        poll->offset_us = poll->period_us / n_alike * n_before;
+        poll->offset_us = poll->period_us / 2 / n_alike * n_before;
     }
 }
 
@@ -222,6 +234,15 @@ static void start(struct plan *plan, int64_t now_us)
     plan->started = true;
 }
 
+/* Which of two polls goes first. Of those that are due the one that waits longest, what it has lost
+ * to overload before included: no poll of an overloaded bus starves, whatever its offset. */
+static bool precedes(const struct plan_poll *a, const struct plan_poll *b, int64_t now_us)
+{
+    if (a->due_us <= now_us && b->due_us <= now_us)
+        return a->due_us - a->lost_us < b->due_us - b->lost_us;
+    return a->due_us < b->due_us;
+}
+
 struct plan_poll *plan_due(struct plan *plan, int64_t now_us, int64_t *ret_wait_us,
                            uint64_t *ret_n_skipped)
 {
@@ -231,7 +252,7 @@ struct plan_poll *plan_due(struct plan *plan, int64_t now_us, int64_t *ret_wait_
     *ret_wait_us = PLAN_REST_US;
     struct plan_poll *next = plan->n_polls ? &plan->polls[0] : NULL;
     for (size_t i = 1; i < plan->n_polls; i++)
-        if (plan->polls[i].due_us < next->due_us)
+        if (precedes(&plan->polls[i], next, now_us))
             next = &plan->polls[i];
     if (!next)
         return NULL;
@@ -240,12 +261,16 @@ struct plan_poll *plan_due(struct plan *plan, int64_t now_us, int64_t *ret_wait_
         return NULL;
     }
 
-    int64_t newest = newest_slot(plan, next, now_us);
+    /* A slot that could not be begun within its period is over, and the one that has begun is run
+     * in its place, maybe ahead of its offset: the poll keeps its place in the queue. */
+    int64_t newest = floor_div(now_us - plan->epoch_us, next->period_us);
     assert(newest >= next->slot);
     if (newest > next->slot) {
+        int64_t due_us = due_of(plan, next, newest);
         *ret_n_skipped = (uint64_t)(newest - next->slot);
+        next->lost_us += (newest - next->slot) * next->period_us;
         next->slot = newest;
-        next->due_us = due_of(plan, next, newest);
+        next->due_us = due_us < now_us ? due_us : next->due_us;
         next->n_retries = 0;
     }
     *ret_wait_us = 0;

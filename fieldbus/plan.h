@@ -9,9 +9,10 @@
  * is put together again, around what was refused.
  *
  * Every poll has a grid: slot s is due at epoch + s * period + offset, with offsets spread over the
- * period so that a bus's requests do not bunch. Deadlines are absolute and never drift. A slot that
- * could not be run before the next one was due is skipped and counted, never made up for in a
- * burst. The slot number is the same for all polls of one period, whatever their offset. */
+ * first half of the period so that a bus's requests do not bunch. Deadlines are absolute and never
+ * drift. A slot that could not be begun before epoch + (s + 1) * period is skipped and counted,
+ * never made up for in a burst. The slot number is the same for all polls of one period, on all
+ * buses, whatever their offset: what bears one number was asked for within one period. */
 #ifndef MW_FIELDBUS_PLAN_H
 #define MW_FIELDBUS_PLAN_H
 
@@ -44,6 +45,7 @@ struct plan_poll {
     int64_t period_us, offset_us;
     int64_t slot;       /* to be run next */
     int64_t due_us;     /* when: on the grid, or later for a retry */
+    int64_t lost_us;    /* skipped slots, as time */
     uint32_t n_retries; /* of this slot, so far */
     bool fixed;         /* a block: all or nothing */
     uint32_t origin;    /* polls of one number are pieces of one request */
@@ -72,8 +74,9 @@ int plan_init(struct plan *ret_plan, const struct device_config *devices, size_t
               const struct point_config *points, int64_t epoch_us);
 void plan_finish(struct plan *plan);
 
-/* The poll that has been due longest at now_us, its slot set to the newest one that is due, or
- * NULL. It stays due until plan_done or plan_retry. The first call begins all grids at now_us.
+/* The poll that is due at now_us, its slot set to the one that has begun, or NULL. Where several
+ * are, the one that has waited longest, the slots it lost so far included. It stays due until
+ * plan_done or plan_retry. The first call begins all grids at now_us.
  *
  * ret_wait_us    how long nothing is due; 0 with a poll
  * ret_n_skipped  slots of this poll that were passed over; the caller counts them */
@@ -97,7 +100,8 @@ bool plan_refused(struct plan *plan, struct plan_poll *poll, uint8_t exception, 
 /* The device handed it over. */
 void plan_accepted(struct plan *plan, struct plan_poll *poll);
 
-/* No register (or bit) of this range is in a no_read range of the device. */
+/* No register (or bit) of this range is in a no_read range of the device, nor in one of its blocks,
+ * unless the range is just that block. */
 bool plan_may_read(const struct device_config *device, enum register_kind kind, uint32_t address,
                    uint32_t count);
 

@@ -13,14 +13,18 @@
 #define MAX_TURNS 32    /* of one step; a step never holds the thread for long */
 #define SETTLE_US 20000 /* after an error: a USB adapter hands bytes on every 16 ms */
 /* Probes of offline devices that stay unanswered take 1/PROBE_SHARE of the line's time, all
- * together; what was not used lately may be used at once, up to this much time's share. */
-#define PROBE_SHARE       50
+ * together, and with the silence behind them 2 %; what was not used lately may be used at once, up
+ * to this much time's share. */
+#define PROBE_SHARE       55
 #define PROBE_SAVED_US    INT64_C(100000000)
+#define PROBE_TURN_US     INT64_C(60000000)
 #define REOPEN_FIRST_US   INT64_C(100000)
 #define REOPEN_MAX_RTU_US INT64_C(1000000) /* a plugged-in adapter is back within a second */
 #define REOPEN_MAX_TCP_US INT64_C(10000000)
+#define RTU_REQUEST_BYTES 8
 #define RTU_AROUND_BYTES  5 /* of a reply, beside its data */
 #define MBAP_AROUND_BYTES 9
+#define RESOLVE_LOOK_US   10000 /* opening without a descriptor: a name is being resolved */
 #define LONG_AGO_US       (INT64_MIN / 4)
 
 /* Modbus Application Protocol V1.1b3, section 7 */
@@ -40,6 +44,7 @@ struct unit {
     bool suspect;           /* RTU: not believed before a canary came back */
     int64_t quiet_until_us; /* RTU: not asked before; a late reply may still come */
     uint32_t n_canaries;    /* sent since it became suspect */
+    int64_t period_us;      /* of its most frequent poll; 0: it is not polled */
 };
 
 enum line_state { LINE_CLOSED = 0, LINE_OPENING, LINE_IDLE, LINE_ASKING };
@@ -59,11 +64,13 @@ struct poller {
     bool opened_before;
     int64_t open_since_us, open_after_us, open_wait_us;
 
-    int64_t free_after_us;    /* RTU: silence between frames */
-    int64_t last_traffic_us;  /* for the pauses devices want */
-    int64_t babble_since_us;  /* bytes that nobody asked for keep the line busy since; 0: no */
-    int64_t probe_after_us;   /* devices that are offline are left alone until then */
-    struct plan_poll *asking; /* of the running exchange; NULL: the guest's */
+    struct serial_config serial; /* RTU: what the line is set to */
+    uint64_t random;             /* of the jitter */
+    int64_t free_after_us;       /* RTU: silence between frames */
+    int64_t last_traffic_us;     /* for the pauses devices want */
+    int64_t babble_since_us;     /* bytes that nobody asked for keep the line busy since; 0: no */
+    int64_t probe_after_us;      /* devices that are offline are left alone until then */
+    struct plan_poll *asking;    /* of the running exchange; NULL: the guest's */
     struct line_request request;
     bool is_canary;
     int64_t sent_us;
@@ -76,6 +83,26 @@ struct poller {
 };
 
 #define COUNT(poller, unit, what) ((poller)->stats.what++, (unit)->stats.what++)
+
+/* Differs between the connections of a gateway by their names, and between gateways by the
+ * microsecond of their start. FNV-1a. */
+static uint64_t seed_of(const struct bus_config *bus, int64_t epoch_us)
+{
+    uint64_t seed = UINT64_C(0xcbf29ce484222325) ^ (uint64_t)epoch_us;
+    for (const char *c = bus->name; *c; c++)
+        seed = (seed ^ (uint8_t)*c) * UINT64_C(0x100000001b3);
+    return seed;
+}
+
+/* Uniform in 1 to max_us. SplitMix64 (Steele, Lea and Flood, 2014). */
+static int64_t random_us(struct poller *p, int64_t max_us)
+{
+    p->random += UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t z = p->random;
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return 1 + (int64_t)((z ^ z >> 31) % (uint64_t)max_us);
+}
 
 int poller_create(struct poller **ret_poller, const struct bus_config *bus,
                   const struct device_config *devices, const uint32_t *device_indexes,
@@ -104,6 +131,13 @@ int poller_create(struct poller **ret_poller, const struct bus_config *bus,
             .suspect = bus_speaks_rtu(bus),
             .quiet_until_us = LONG_AGO_US,
         };
+    p->serial = bus_serial(bus);
+    p->random = seed_of(bus, epoch_us);
+    for (size_t i = 0; i < p->plan.n_polls; i++) {
+        struct unit *unit = &p->units[p->plan.polls[i].device];
+        if (unit->period_us == 0 || p->plan.polls[i].period_us < unit->period_us)
+            unit->period_us = p->plan.polls[i].period_us;
+    }
     p->line = line;
     *ret_poller = p;
     return MW_OK;
@@ -257,6 +291,19 @@ static void retry_or_give_up(struct poller *p, struct unit *unit, struct plan_po
     finish_slot(p, poll, NULL, MW_QUALITY_STALE);
 }
 
+static int64_t gap_of(const struct poller *p, const struct unit *unit)
+{
+    return later(p->bus->frame_gap_us, unit->settings->frame_gap_us);
+}
+
+/* The line is silent from now on, or from the end of a request that has not left us yet. */
+static void silence_from_now(struct poller *p, const struct unit *unit, int64_t longer_us)
+{
+    int64_t left_us = p->sent_us + RTU_REQUEST_BYTES * unit->settings->character_us;
+    p->last_traffic_us = later(p->now_us, left_us);
+    p->free_after_us = p->last_traffic_us + gap_of(p, unit) + longer_us;
+}
+
 static void exchange_failed(struct poller *p, int result)
 {
     struct plan_poll *poll = p->asking;
@@ -276,17 +323,30 @@ static void exchange_failed(struct poller *p, int result)
         suspect_unit(p, unit->settings->unit);
     if (adapter_gone || tcp)
         close_line(p);
-    p->last_traffic_us = p->now_us;
-    p->free_after_us = p->now_us + p->bus->frame_gap_us + (rtu ? SETTLE_US : 0);
+    silence_from_now(p, unit, rtu ? SETTLE_US : 0);
     retry_or_give_up(p, unit, poll);
 }
 
+/* How much longer the answer took than its bytes and the request's need on the wire: the device's
+ * thinking and the adapter's holding back. */
+static void measure_lag(struct poller *p, struct unit *unit, size_t n_reply_bytes)
+{
+    int64_t wire_us = (int64_t)(RTU_REQUEST_BYTES + n_reply_bytes) * unit->settings->character_us;
+    int64_t lag_us = p->now_us - p->sent_us - wire_us;
+    uint64_t lag = lag_us > 1 ? (uint64_t)lag_us : 1; /* 0: not measured */
+    if (p->stats.lag_min_us == 0 || lag < p->stats.lag_min_us)
+        p->stats.lag_min_us = lag;
+    if (unit->stats.lag_min_us == 0 || lag < unit->stats.lag_min_us)
+        unit->stats.lag_min_us = lag;
+}
+
 /* A whole frame of the asked unit came. */
-static void exchange_over(struct poller *p)
+static void exchange_over(struct poller *p, struct unit *unit, size_t n_reply_bytes)
 {
     p->state = LINE_IDLE;
-    p->last_traffic_us = p->now_us;
-    p->free_after_us = p->now_us + p->bus->frame_gap_us;
+    silence_from_now(p, unit, 0);
+    if (p->bus->kind == BUS_RTU)
+        measure_lag(p, unit, n_reply_bytes);
 }
 
 static void count_bytes(struct poller *p, struct unit *unit, size_t n_bytes)
@@ -294,11 +354,6 @@ static void count_bytes(struct poller *p, struct unit *unit, size_t n_bytes)
     p->stats.n_bytes_read += n_bytes;
     if (unit)
         unit->stats.n_bytes_read += n_bytes;
-}
-
-static size_t around_bytes(const struct poller *p)
-{
-    return bus_speaks_rtu(p->bus) ? RTU_AROUND_BYTES : MBAP_AROUND_BYTES;
 }
 
 /* The canary is back: the poll it was sent for is still due, and now believed. */
@@ -309,12 +364,18 @@ static void canary_back(struct unit *unit)
     unit->quiet_until_us = LONG_AGO_US;
 }
 
+static size_t around_bytes(const struct poller *p)
+{
+    return bus_speaks_rtu(p->bus) ? RTU_AROUND_BYTES : MBAP_AROUND_BYTES;
+}
+
 static void on_reply(struct poller *p)
 {
     struct plan_poll *poll = p->asking;
     struct unit *unit = &p->units[poll->device];
-    exchange_over(p);
-    count_bytes(p, unit, around_bytes(p) + frame_data_bytes(&p->request));
+    size_t n_bytes = around_bytes(p) + frame_data_bytes(&p->request);
+    exchange_over(p, unit, n_bytes);
+    count_bytes(p, unit, n_bytes);
     device_answered(p, unit);
     histogram_add(&p->stats.response, p->now_us - p->sent_us);
     histogram_add(&unit->stats.response, p->now_us - p->sent_us);
@@ -333,7 +394,7 @@ static void on_exception(struct poller *p)
     struct plan_poll *poll = p->asking;
     struct unit *unit = &p->units[poll->device];
     uint8_t code = p->reply.exception;
-    exchange_over(p);
+    exchange_over(p, unit, around_bytes(p));
     COUNT(p, unit, n_exceptions);
     count_bytes(p, unit, around_bytes(p));
     if (code == GATEWAY_NO_PATH || code == GATEWAY_NO_ANSWER) {
@@ -369,8 +430,11 @@ static void guest_finished(struct poller *p, int result)
     bool rtu = bus_speaks_rtu(p->bus), tcp = p->bus->kind == BUS_TCP;
     bool gone = result == MW_ERR_GONE || result == MW_ERR_IO;
     p->state = LINE_IDLE;
-    p->last_traffic_us = p->now_us;
-    p->free_after_us = p->now_us + p->bus->frame_gap_us + (rtu && !heard ? SETTLE_US : 0);
+    p->last_traffic_us =
+        later(p->now_us, p->sent_us + RTU_REQUEST_BYTES * bus_character_us(p->bus));
+    const struct unit *unit = unit_of(p, p->request.unit);
+    int64_t gap_us = unit ? gap_of(p, unit) : p->bus->frame_gap_us;
+    p->free_after_us = p->last_traffic_us + gap_us + (rtu && !heard ? SETTLE_US : 0);
     if (rtu && !heard)
         suspect_unit(p, p->request.unit);
     if (!heard && (tcp || gone))
@@ -493,12 +557,33 @@ static bool drained(struct poller *p)
     return false;
 }
 
+/* Probes are few, so that offline devices take turns: the one that has waited longest is next, and
+ * has a period of its own, though at most PROBE_TURN_US, to come due. Without this, polls that fall
+ * due right after each pause would take all probes, and others would never be asked again. */
+static bool is_its_turn(const struct poller *p, const struct unit *unit)
+{
+    for (size_t i = 0; i < p->n_units; i++) {
+        const struct unit *other = &p->units[i];
+        if (other == unit || other->health.state != DEVICE_OFFLINE || other->period_us == 0 ||
+            other->health.ask_us >= unit->health.ask_us)
+            continue;
+        int64_t turn_us = other->period_us < PROBE_TURN_US ? other->period_us : PROBE_TURN_US;
+        int64_t from_us =
+            later(later(p->probe_after_us, other->health.ask_us), other->quiet_until_us);
+        if (p->now_us < from_us + turn_us)
+            return false;
+    }
+    return true;
+}
+
 /* May this device be asked now, for all that is known of it? */
 static bool may_ask(const struct poller *p, const struct unit *unit)
 {
     if (p->now_us < unit->health.ask_us || p->now_us < unit->quiet_until_us)
         return false;
-    return unit->health.state != DEVICE_OFFLINE || p->now_us >= p->probe_after_us;
+    if (unit->health.state != DEVICE_OFFLINE)
+        return true;
+    return p->now_us >= p->probe_after_us && is_its_turn(p, unit);
 }
 
 static void ask(struct poller *p, struct unit *unit, struct plan_poll *poll)
@@ -525,6 +610,49 @@ static void ask(struct poller *p, struct unit *unit, struct plan_poll *poll)
         exchange_failed(p, result);
 }
 
+static void open_failed(struct poller *p, int result)
+{
+    int64_t max_us = p->bus->kind == BUS_RTU ? REOPEN_MAX_RTU_US : REOPEN_MAX_TCP_US;
+    p->open_wait_us = p->open_wait_us ? 2 * p->open_wait_us : REOPEN_FIRST_US;
+    if (p->open_wait_us > max_us)
+        p->open_wait_us = max_us;
+    close_line(p);
+    /* Full jitter: connections that a power cut ended together are not all made again together. */
+    bool tcp = p->bus->kind == BUS_TCP;
+    p->open_after_us = p->now_us + (tcp ? random_us(p, p->open_wait_us) : p->open_wait_us);
+    p->stats.n_io_errors++;
+    set_bus_health(p, DEVICE_OFFLINE, result);
+}
+
+static bool is_set_for(const struct poller *p, const struct serial_config *serial)
+{
+    return !p->line->set_serial || p->bus->kind != BUS_RTU || serial_equal(&p->serial, serial);
+}
+
+/* Devices of different rates share the line: it is set between two silences. */
+static void set_serial(struct poller *p, const struct serial_config *serial, int64_t gap_us)
+{
+    p->serial = (struct serial_config){ 0 }; /* unknown, should this fail */
+    int result = p->line->set_serial(p->line->ctx, serial);
+    if (result != MW_OK) {
+        open_failed(p, result);
+        return;
+    }
+    p->serial = *serial;
+    p->free_after_us = p->now_us + gap_us;
+}
+
+/* Nobody knows the rate of a unit that is not polled: it is asked at the bus's. */
+static void serve_guest(struct poller *p)
+{
+    const struct unit *unit = unit_of(p, p->guest.request.unit);
+    struct serial_config serial = unit ? unit->settings->serial : bus_serial(p->bus);
+    if (is_set_for(p, &serial))
+        ask_guest(p);
+    else
+        set_serial(p, &serial, unit ? gap_of(p, unit) : p->bus->frame_gap_us);
+}
+
 static int64_t idle_turn(struct poller *p)
 {
     if (drained(p))
@@ -533,7 +661,7 @@ static int64_t idle_turn(struct poller *p)
     struct plan_poll *poll = due(p, &wait_us);
     int64_t guest_us = guest_clear_us(p, poll != NULL);
     if (guest_us == 0) {
-        ask_guest(p);
+        serve_guest(p);
         return 0;
     }
     if (!poll)
@@ -553,11 +681,13 @@ static int64_t idle_turn(struct poller *p)
         finish_slot(p, poll, NULL, MW_QUALITY_STALE);
         return 0;
     }
-    if (p->now_us >= clear_us) {
+    if (p->now_us < clear_us)
+        return clear_us - p->now_us;
+    if (!is_set_for(p, &unit->settings->serial))
+        set_serial(p, &unit->settings->serial, gap_of(p, unit));
+    else
         ask(p, unit, poll);
-        return 0;
-    }
-    return clear_us - p->now_us;
+    return 0;
 }
 
 static void opened(struct poller *p)
@@ -570,16 +700,17 @@ static void opened(struct poller *p)
     set_bus_health(p, DEVICE_ONLINE, MW_OK);
 }
 
-static void open_failed(struct poller *p, int result)
+static int64_t earlier(int64_t a_us, int64_t b_us)
 {
-    int64_t max_us = p->bus->kind == BUS_RTU ? REOPEN_MAX_RTU_US : REOPEN_MAX_TCP_US;
-    p->open_wait_us = p->open_wait_us ? 2 * p->open_wait_us : REOPEN_FIRST_US;
-    if (p->open_wait_us > max_us)
-        p->open_wait_us = max_us;
-    close_line(p);
-    p->open_after_us = p->now_us + p->open_wait_us;
-    p->stats.n_io_errors++;
-    set_bus_health(p, DEVICE_OFFLINE, result);
+    return a_us < b_us ? a_us : b_us;
+}
+
+/* How long the line may be left to itself while it opens. */
+static int64_t opening_rest(const struct poller *p, int64_t rest_us)
+{
+    short events = 0;
+    bool silent = p->line->descriptor(p->line->ctx, &events) < 0;
+    return silent ? earlier(rest_us, RESOLVE_LOOK_US) : rest_us;
 }
 
 /* Polls that fall due while the line is down have failed; a line that was good a moment ago gets a
@@ -599,7 +730,7 @@ static int64_t opening_turn(struct poller *p)
     int64_t patient_us = p->open_since_us + p->bus->timeout_us;
     int64_t over_us = p->open_since_us + p->bus->connect_timeout_us;
     if (p->bus_health != DEVICE_OFFLINE && p->now_us < patient_us)
-        return (patient_us < over_us ? patient_us : later(over_us, p->now_us + 1)) - p->now_us;
+        return opening_rest(p, earlier(patient_us, later(over_us, p->now_us + 1)) - p->now_us);
 
     int64_t wait_us = 0;
     struct plan_poll *poll = due(p, &wait_us);
@@ -607,8 +738,7 @@ static int64_t opening_turn(struct poller *p)
         finish_slot(p, poll, NULL, MW_QUALITY_STALE);
         return 0;
     }
-    int64_t rest_us = later(over_us - p->now_us, 1);
-    return wait_us < rest_us ? wait_us : rest_us;
+    return opening_rest(p, earlier(wait_us, later(over_us - p->now_us, 1)));
 }
 
 static int64_t closed_turn(struct poller *p)

@@ -36,6 +36,9 @@ struct poller_stats {
         n_bytes_read, n_tried_again;
     struct histogram start;    /* how late polls began, after the moment they were due */
     struct histogram response; /* from request to the last byte of a believed answer */
+    /* RTU: the least that an answer took beyond its and the request's time on the wire, the
+     * device's thinking and the adapter's latency together; 0: not measured */
+    uint64_t lag_min_us;
 };
 
 #define POLLER_MAX_REFUSALS 8
@@ -75,8 +78,9 @@ void poller_destroy(struct poller *poller);
  * RTU: after any error a unit is left alone until nothing unasked was heard for its turnaround, and
  * believed again only when a canary (canary.h) came back; the first exchange with every unit is
  * one. TCP: after any error the connection is closed and opened anew. Devices that are offline
- * are asked ever more rarely (health.h), and all of them together take at most 2 % of the line's
- * time: with eight silent ones and a timeout of 300 ms, a repaired one is back within two minutes.
+ * are asked ever more rarely (health.h) and in turn, and all of them together take at most 2 % of
+ * the line's time. A repaired one of n is back within the longer of HEALTH_MAX_WAIT_US and
+ * n * (55 * timeout + period): of eight, with 300 ms and 1 s, within two and a half minutes.
  */
 int64_t poller_step(struct poller *poller, int64_t now_us, int64_t utc_offset_us,
                     const struct poller_sink *sink);

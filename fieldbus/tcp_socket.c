@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fieldbus/tcp_socket.h"
 #include "base/result.h"
+#include "fieldbus/host_lookup.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -8,8 +9,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,18 +24,52 @@ void tcp_socket_close(struct tcp_socket *tcp)
     if (tcp->fd >= 0)
         close(tcp->fd);
     tcp->fd = -1;
-    tcp->connecting = false;
+    tcp->connecting = tcp->resolving = false;
 }
 
+/* What the resolver says now; where it fails, what it last said. */
 static int look_up(struct tcp_socket *tcp)
 {
-    char port[8];
-    struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
-    snprintf(port, sizeof port, "%u", (unsigned)tcp->bus->port);
-    if (getaddrinfo(tcp->bus->host, port, &hints, &tcp->addresses) != 0)
-        tcp->addresses = NULL;
+    if (!tcp->lookup) {
+        int result = host_lookup_create(&tcp->lookup, tcp->bus->host, tcp->bus->port);
+        if (result != MW_OK)
+            return result;
+    }
+    struct addrinfo *found = NULL;
+    int result = host_lookup_result(tcp->lookup, &found);
+    if (result == MW_ERR_AGAIN)
+        return result;
+    host_lookup_destroy(tcp->lookup);
+    tcp->lookup = NULL;
+    if (result == MW_OK) {
+        if (tcp->addresses)
+            freeaddrinfo(tcp->addresses);
+        tcp->addresses = found;
+    }
     tcp->next = tcp->addresses;
-    return tcp->addresses ? MW_OK : MW_ERR_NOT_FOUND;
+    return tcp->addresses ? MW_OK : result;
+}
+
+/* Makes tcp->next an address. A name whose every address has failed is asked for again, since it
+ * may have moved. */
+static int choose_address(struct tcp_socket *tcp, int64_t now_us)
+{
+    if (tcp->next)
+        return MW_OK;
+    if (tcp->is_numeric) {
+        tcp->next = tcp->addresses;
+        return MW_OK;
+    }
+    if (!tcp->resolving) {
+        tcp->resolving = true;
+        tcp->connect_until_us = now_us + tcp->bus->connect_timeout_us;
+    }
+    int result = look_up(tcp);
+    if (result != MW_ERR_AGAIN || now_us < tcp->connect_until_us)
+        return result;
+    tcp->resolving = false;
+    tcp->next = tcp->addresses; /* for the next time; the resolver goes on */
+    return MW_ERR_TIMEOUT;
 }
 
 static bool set_option(int fd, int level, int name, int value)
@@ -56,9 +89,11 @@ static bool set_options(int fd)
 
 static int begin_connect(struct tcp_socket *tcp, int64_t now_us)
 {
-    if (!tcp->addresses && look_up(tcp) != MW_OK)
-        return MW_ERR_NOT_FOUND;
-    const struct addrinfo *to = tcp->next ? tcp->next : tcp->addresses;
+    int result = choose_address(tcp, now_us);
+    if (result != MW_OK)
+        return result;
+    struct addrinfo *to = tcp->next;
+    tcp->trying = to;
     tcp->next = to->ai_next; /* for the next time, should this one fail */
     tcp->fd = socket(to->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
     if (tcp->fd < 0)
@@ -71,8 +106,10 @@ static int begin_connect(struct tcp_socket *tcp, int64_t now_us)
         tcp_socket_close(tcp);
         return MW_ERR_GONE;
     }
+    if (!tcp->resolving)
+        tcp->connect_until_us = now_us + tcp->bus->connect_timeout_us;
+    tcp->resolving = false;
     tcp->connecting = true;
-    tcp->connect_until_us = now_us + tcp->bus->connect_timeout_us;
     return MW_ERR_AGAIN;
 }
 
@@ -83,6 +120,8 @@ int tcp_socket_open(struct tcp_socket *tcp, int64_t now_us)
         if (result != MW_ERR_AGAIN)
             return result;
     }
+    if (tcp->fd < 0)
+        return MW_ERR_AGAIN;
     if (!tcp->connecting)
         return MW_OK;
 
@@ -100,19 +139,24 @@ int tcp_socket_open(struct tcp_socket *tcp, int64_t now_us)
         return error == ETIMEDOUT ? MW_ERR_TIMEOUT : MW_ERR_GONE;
     }
     tcp->connecting = false;
+    tcp->next = tcp->trying;
     return MW_OK;
 }
 
 void tcp_socket_init(struct tcp_socket *tcp, const struct bus_config *bus)
 {
     *tcp = (struct tcp_socket){ .bus = bus, .fd = -1 };
-    (void)look_up(tcp); /* the resolver may come up later than we do */
+    tcp->is_numeric = host_numeric(bus->host, bus->port, &tcp->addresses) == MW_OK;
+    if (!tcp->is_numeric)
+        (void)look_up(tcp); /* asks, for when the connection is wanted */
 }
 
 void tcp_socket_finish(struct tcp_socket *tcp)
 {
     tcp_socket_close(tcp);
+    host_lookup_destroy(tcp->lookup);
     if (tcp->addresses)
         freeaddrinfo(tcp->addresses);
+    tcp->lookup = NULL;
     tcp->addresses = NULL;
 }

@@ -169,11 +169,12 @@ class Plant:
         with open(self.path("millwright.yaml"), "w") as f:
             f.write(text)
 
-    def start_gateway(self, profiles, wait=True):
+    def start_gateway(self, profiles, wait=True, **environment):
         self.gateway = self.start([os.path.join(self.programs, "millwrightd"),
                                    "--config", self.path("millwright.yaml"),
                                    "--profiles", profiles], "millwrightd.log",
-                                  http_proxy="http://127.0.0.1:9")  # nobody may listen to it
+                                  http_proxy="http://127.0.0.1:9",  # nobody may listen to it
+                                  **environment)
         if wait:
             wait_until(lambda: self.gateway.poll() is not None or self.status(quiet=True), 30,
                        "millwrightd")

@@ -218,6 +218,7 @@ void db_rollback(struct db *db)
     if (!sqlite3_get_autocommit(db->sqlite))
         run_plain(db, ST_ROLLBACK, "ROLLBACK");
     db->tally = db->at_begin;
+    db->timebase.known = false; /* its row may have gone with the rest */
     history_transaction_over(db, false);
 }
 

@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "storage/db.h"
 #include "storage/history_block.h"
+#include "storage/timebase.h"
 
 #include <sqlite3.h>
 #include <stdbool.h>
@@ -57,6 +58,11 @@ enum statement {
     ST_MODEL_TRIM,
     ST_MODEL_ACTIVE,
     ST_MODEL_LIST,
+    ST_TIMEBASE_TRIM,
+    ST_TIMEBASE_FIND,
+    ST_TIMEBASE_PUT,
+    ST_TIMEBASE_SET,
+    ST_TIMEBASE_CORRECT,
     STATEMENT_COUNT
 };
 
@@ -65,6 +71,16 @@ struct tally {
     uint64_t next_seq, dropped, dead_letters; /* kept in the table counter */
     uint64_t waiting, waiting_bytes;          /* of the outbox, its rows included */
 };
+
+/* A row of the table timebase. */
+struct known_timebase {
+    int64_t id, offset_us;
+    bool synced, known;
+};
+
+/* timebase.c, inside a transaction: the row of this boot and offset, unconfirmed where it is new.
+ */
+int timebase_of(struct db *db, int64_t offset_us, struct known_timebase *ret_known);
 
 struct history_writer;
 
@@ -76,6 +92,8 @@ struct db {
     bool in_transaction;
     bool squeezed; /* the disk was full; the reserve is gone until db_prune makes it anew */
     struct tally tally, at_begin;
+    uint8_t boot[16];               /* all zeroes: not told */
+    struct known_timebase timebase; /* used last */
     struct history_writer *writers; /* those whose frames are in this transaction */
     struct db_stats stats;          /* the counters of this run only */
     char error[200];

@@ -134,11 +134,17 @@ static const struct kept *kept_at(const struct history_writer *w, uint32_t i)
     return &w->kept[(w->first + i) % HISTORY_BLOCK_FRAMES];
 }
 
-/* How many frames from i on follow one another in time. */
+static int64_t offset_of(const struct kept *kept)
+{
+    return kept->at_us - kept->mono_us;
+}
+
+/* How many frames from i on follow one another in time, by one clock. */
 static uint32_t run_length(const struct history_writer *w, uint32_t i)
 {
     uint32_t end = i + 1;
-    while (end < w->n && kept_at(w, end)->at_us >= kept_at(w, end - 1)->at_us)
+    while (end < w->n && kept_at(w, end)->at_us >= kept_at(w, end - 1)->at_us &&
+           offset_of(kept_at(w, end)) == offset_of(kept_at(w, i)))
         end++;
     return end - i;
 }
@@ -166,20 +172,25 @@ static int put_block(struct history_writer *w, struct db *db, uint32_t from, uin
     int n_bytes = pack(w, from, n, db->scratch, sizeof db->scratch);
     if (n_bytes < 0)
         return n_bytes;
+    struct known_timebase timebase = { 0 };
     int result = db_room(db, (size_t)n_bytes, db_history_leaves(db), false);
+    if (result == MW_OK)
+        result = timebase_of(db, offset_of(kept_at(w, from)), &timebase);
     sqlite3_stmt *stmt;
     if (result == MW_OK)
         result = db_use(db, ST_BLOCK_PUT,
-                        "INSERT INTO block (machine, first_us, last_us, n_frames, bytes)"
-                        " VALUES (?1, ?2, ?3, ?4, ?5)",
+                        "INSERT INTO block (machine, first_us, last_us, n_frames, bytes, timebase)"
+                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                         &stmt);
     if (result != MW_OK)
         return result;
-    int bound = sqlite3_bind_int64(stmt, 1, w->machine) |
-                sqlite3_bind_int64(stmt, 2, kept_at(w, from)->at_us) |
-                sqlite3_bind_int64(stmt, 3, kept_at(w, from + n - 1)->at_us) |
-                sqlite3_bind_int64(stmt, 4, n) |
-                sqlite3_bind_blob(stmt, 5, db->scratch, n_bytes, SQLITE_STATIC);
+    int bound =
+        sqlite3_bind_int64(stmt, 1, w->machine) |
+        sqlite3_bind_int64(stmt, 2, kept_at(w, from)->at_us) |
+        sqlite3_bind_int64(stmt, 3, kept_at(w, from + n - 1)->at_us) |
+        sqlite3_bind_int64(stmt, 4, n) |
+        sqlite3_bind_blob(stmt, 5, db->scratch, n_bytes, SQLITE_STATIC) |
+        (timebase.synced ? sqlite3_bind_null(stmt, 6) : sqlite3_bind_int64(stmt, 6, timebase.id));
     return db_run(db, stmt, bound);
 }
 

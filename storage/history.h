@@ -53,11 +53,12 @@ void history_reader_close(struct history_reader *reader);
 int history_count(struct db *db, uint32_t machine, int64_t from_us, uint64_t *ret_n);
 
 /* One alarm change as a row, beside the outbox message of the same transaction. The newest 100,000
- * are kept, fewer where max_bytes is small (one for each 4096 bytes). */
-int history_alert(struct db *db, const struct mw_alert *alert);
+ * are kept, fewer where max_bytes is small (one for each 4096 bytes). offset_us: UTC minus
+ * monotonic time that it was stamped with. */
+int history_alert(struct db *db, const struct mw_alert *alert, int64_t offset_us);
 
-/* The newest alerts first, at most cap. subject NULL: all. Rows that do not decode are passed over
- * and counted as errors. */
+/* The newest alerts first, at most cap, with their stamps as they are known to be by now. subject
+ * NULL: all. Rows that do not decode are passed over and counted as errors. */
 int history_alerts(struct db *db, const char *subject, struct mw_alert *ret_alerts, size_t cap,
                    size_t *ret_n);
 

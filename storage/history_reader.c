@@ -10,6 +10,7 @@ struct history_reader {
     uint32_t machine, n_channels;
     int64_t from_us, to_us;
     int64_t block_us, block_id; /* the key of the block read last */
+    int64_t shift_us;           /* of the present block: its clock was set later */
     int64_t last_us;            /* of the frame handed out last */
     bool in_block;
     struct history_block block;
@@ -61,6 +62,7 @@ static int take_block(struct history_reader *r, sqlite3_stmt *stmt)
     int n_bytes = sqlite3_column_bytes(stmt, 2);
     r->block_us = sqlite3_column_int64(stmt, 0);
     r->block_id = sqlite3_column_int64(stmt, 1);
+    r->shift_us = sqlite3_column_int64(stmt, 3);
     if (!bytes || n_bytes > (int)sizeof r->bytes)
         return MW_ERR_CORRUPT;
     memcpy(r->bytes, bytes, (size_t)n_bytes);
@@ -75,7 +77,7 @@ static int next_block(struct history_reader *r)
 {
     sqlite3_stmt *stmt;
     int result = db_use(r->db, ST_BLOCK_NEXT,
-                        "SELECT first_us, id, bytes FROM block WHERE machine = ?1"
+                        "SELECT first_us, id, bytes, shift_us FROM block WHERE machine = ?1"
                         " AND (first_us, id) > (?2, ?3) AND first_us < ?4 AND last_us >= ?5"
                         " ORDER BY first_us, id LIMIT 1",
                         &stmt);
@@ -114,6 +116,7 @@ static int next_in_block(struct history_reader *r, struct mw_frame *frame, float
         int result = history_block_next(&r->block, frame, score);
         if (result != MW_OK)
             return result == MW_ERR_NOT_FOUND ? result : MW_ERR_CORRUPT;
+        frame->at_us += r->shift_us;
         if (frame->at_us >= r->from_us && frame->at_us < r->to_us && frame->at_us >= r->last_us)
             return MW_OK;
     }
@@ -158,10 +161,11 @@ static uint64_t count_in_block(const uint8_t *bytes, size_t n_bytes, int64_t fro
 int history_count(struct db *db, uint32_t machine, int64_t from_us, uint64_t *ret_n)
 {
     sqlite3_stmt *stmt;
-    int result = db_use(db, ST_BLOCK_COUNT,
-                        "SELECT n_frames, CASE WHEN first_us < ?2 THEN bytes END FROM block"
-                        " WHERE machine = ?1 AND last_us >= ?2",
-                        &stmt);
+    int result =
+        db_use(db, ST_BLOCK_COUNT,
+               "SELECT n_frames, CASE WHEN first_us < ?2 THEN bytes END, shift_us FROM block"
+               " WHERE machine = ?1 AND last_us >= ?2",
+               &stmt);
     if (result != MW_OK)
         return result;
     int bound = sqlite3_bind_int64(stmt, 1, machine) | sqlite3_bind_int64(stmt, 2, from_us);
@@ -171,7 +175,7 @@ int history_count(struct db *db, uint32_t machine, int64_t from_us, uint64_t *re
             n += (uint64_t)sqlite3_column_int64(stmt, 0);
         else
             n += count_in_block(sqlite3_column_blob(stmt, 1), (size_t)sqlite3_column_bytes(stmt, 1),
-                                from_us);
+                                from_us - sqlite3_column_int64(stmt, 2));
     }
     if (result != MW_ERR_NOT_FOUND)
         return result;

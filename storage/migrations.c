@@ -67,6 +67,19 @@ static const char *const steps[] = {
     " bytes BLOB NOT NULL,"
     " UNIQUE (machine, digest)) STRICT;"
     "CREATE UNIQUE INDEX model_active ON model (machine) WHERE state = 3;",
+
+    "CREATE TABLE timebase ("
+    " id INTEGER PRIMARY KEY,"
+    " boot BLOB NOT NULL,"
+    " offset_us INTEGER NOT NULL,"
+    " synced INTEGER NOT NULL,"
+    " turn INTEGER NOT NULL,"
+    " UNIQUE (boot, offset_us)) STRICT;"
+    "ALTER TABLE block ADD COLUMN timebase INTEGER;"
+    "ALTER TABLE block ADD COLUMN shift_us INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX block_unconfirmed ON block (timebase) WHERE timebase IS NOT NULL;"
+    "ALTER TABLE outbox ADD COLUMN timebase INTEGER;"
+    "ALTER TABLE alert ADD COLUMN timebase INTEGER;",
 };
 
 int migrations_newest(void)

@@ -93,17 +93,19 @@ static int make_way(struct db *db, const struct outbox_message *message)
     return result;
 }
 
-static int put(struct db *db, const struct outbox_message *m)
+static int put(struct db *db, const struct outbox_message *m, int64_t timebase)
 {
     sqlite3_stmt *stmt;
-    int result =
-        db_use(db, ST_OUTBOX_PUT,
-               "INSERT INTO outbox (seq, at_us, severity, bytes) VALUES (?1, ?2, ?3, ?4)", &stmt);
+    int result = db_use(db, ST_OUTBOX_PUT,
+                        "INSERT INTO outbox (seq, at_us, severity, bytes, timebase)"
+                        " VALUES (?1, ?2, ?3, ?4, ?5)",
+                        &stmt);
     if (result != MW_OK)
         return result;
     int bound = sqlite3_bind_int64(stmt, 1, (sqlite3_int64)m->seq) |
                 sqlite3_bind_int64(stmt, 2, m->at_us) | sqlite3_bind_int(stmt, 3, m->severity) |
-                sqlite3_bind_blob(stmt, 4, m->bytes, m->n_bytes, SQLITE_STATIC);
+                sqlite3_bind_blob(stmt, 4, m->bytes, m->n_bytes, SQLITE_STATIC) |
+                sqlite3_bind_int64(stmt, 5, timebase);
     return db_run(db, stmt, bound);
 }
 
@@ -113,9 +115,12 @@ int outbox_push(struct db *db, const struct outbox_message *message)
     if (message->seq != db->tally.next_seq || message->n_bytes < 1 ||
         message->n_bytes > OUTBOX_MESSAGE_MAX)
         return MW_ERR_INVALID;
+    struct known_timebase timebase = { 0 };
     int result = make_way(db, message);
     if (result == MW_OK)
-        result = put(db, message);
+        result = timebase_of(db, message->offset_us, &timebase);
+    if (result == MW_OK)
+        result = put(db, message, timebase.id);
     if (result == MW_OK) {
         db->tally.waiting++;
         db->tally.waiting_bytes += cost(message->n_bytes);
@@ -135,6 +140,10 @@ static void read_message(sqlite3_stmt *stmt, struct outbox_message *m)
     m->seq = (uint64_t)sqlite3_column_int64(stmt, 0);
     m->at_us = sqlite3_column_int64(stmt, 1);
     m->severity = (uint8_t)sqlite3_column_int(stmt, 2);
+    m->offset_us = sqlite3_column_int64(stmt, 4);
+    m->this_boot = sqlite3_column_int(stmt, 5) != 0;
+    m->shift_us = sqlite3_column_int64(stmt, 6);
+    m->synced = sqlite3_column_int(stmt, 7) != 0;
     m->n_bytes = (uint16_t)(bytes && n_bytes <= OUTBOX_MESSAGE_MAX ? n_bytes : 0);
     if (m->n_bytes > 0)
         memcpy(m->bytes, bytes, m->n_bytes);
@@ -146,12 +155,20 @@ int outbox_peek(struct db *db, uint64_t after, struct outbox_message *ret_messag
     sqlite3_stmt *stmt;
     int result =
         db_use(db, ST_OUTBOX_PEEK,
-               "SELECT seq, at_us, severity, bytes FROM outbox WHERE seq > ?1 ORDER BY seq", &stmt);
+               "SELECT seq, at_us, severity, bytes, ifnull(t.offset_us, 0), ifnull(t.boot = ?2, 0),"
+               " CASE WHEN t.synced THEN 0 ELSE ifnull(b.offset_us - t.offset_us, 0) END,"
+               " ifnull(t.synced OR b.synced, 0)"
+               " FROM outbox o LEFT JOIN timebase t ON t.id = o.timebase"
+               " LEFT JOIN timebase b ON b.id ="
+               "  (SELECT id FROM timebase WHERE boot = t.boot ORDER BY turn DESC LIMIT 1)"
+               " WHERE seq > ?1 ORDER BY seq",
+               &stmt);
     if (result != MW_OK)
         return result;
     if (after > INT64_MAX)
         after = INT64_MAX;
-    int bound = sqlite3_bind_int64(stmt, 1, (sqlite3_int64)after);
+    int bound = sqlite3_bind_int64(stmt, 1, (sqlite3_int64)after) |
+                sqlite3_bind_blob(stmt, 2, db->boot, sizeof db->boot, SQLITE_STATIC);
     size_t n = 0;
     while (n < cap && (result = db_row(db, stmt, bound)) == MW_OK) {
         read_message(stmt, &ret_messages[n]);

@@ -8,11 +8,18 @@
 
 #include "storage/db.h"
 
+#include <stdbool.h>
+
 #define OUTBOX_MESSAGE_MAX 2048
 
 struct outbox_message {
-    uint64_t seq;  /* id; never reused for other content */
-    int64_t at_us; /* UTC */
+    uint64_t seq;      /* id; never reused for other content */
+    int64_t at_us;     /* UTC, as stamped */
+    int64_t offset_us; /* UTC minus monotonic time that it was stamped with */
+    /* Known when it is read back: */
+    bool this_boot;   /* so that at_us - offset_us is a time of the running monotonic clock */
+    bool synced;      /* the clock of its boot was confirmed, before or after */
+    int64_t shift_us; /* to be added to what was stamped with that offset */
     uint8_t severity;
     uint16_t n_bytes;
     uint8_t bytes[OUTBOX_MESSAGE_MAX]; /* opaque here: an encoded alert */

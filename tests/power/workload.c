@@ -77,7 +77,7 @@ static int push(struct db *db, uint64_t seq)
     struct outbox_message m;
     struct mw_alert a = { .seq = seq, .event = MW_ALERT_RAISED, .subject = "press-07" };
     message_for(seq, &m);
-    int result = history_alert(db, &a);
+    int result = history_alert(db, &a, 0);
     return result == MW_OK ? outbox_push(db, &m) : result;
 }
 

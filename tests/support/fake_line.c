@@ -104,7 +104,7 @@ static int fake_send(void *ctx, const struct line_request *request, int64_t now_
     if (wire->unplugged || !wire->is_open)
         return MW_ERR_GONE;
     wire->asked = *request;
-    wire->transaction++;
+    wire->transaction = wire->unnumbered ? 0 : (uint16_t)(wire->transaction + 1);
     wire->n_requests++;
     wire->n_bytes = 0;
 
@@ -115,8 +115,9 @@ static int fake_send(void *ctx, const struct line_request *request, int64_t now_
     if (answer.n_bytes && answer.n_bytes < n)
         n = answer.n_bytes;
     int64_t at_us = now_us + (answer.delay_us ? answer.delay_us : 2000);
+    int64_t byte_us = wire->byte_us ? wire->byte_us : FAKE_BYTE_US;
     for (size_t i = 0; i < n && !answer.silent; i++)
-        fake_line_put(wire, at_us + (int64_t)i * FAKE_BYTE_US, frame[i]);
+        fake_line_put(wire, at_us + (int64_t)i * byte_us, frame[i]);
     return MW_OK;
 }
 
@@ -162,6 +163,19 @@ static int fake_descriptor(void *ctx, short *ret_events)
     return wire->is_open ? 1000000 : -1;
 }
 
+static int fake_set_serial(void *ctx, const struct serial_config *serial)
+{
+    struct fake_line *wire = ctx;
+    if (fails(wire))
+        return wire->fail_with;
+    if (wire->unplugged)
+        return MW_ERR_GONE;
+    wire->serial = *serial;
+    wire->n_set++;
+    wire->n_bytes = 0;
+    return MW_OK;
+}
+
 static void fake_close(void *ctx)
 {
     struct fake_line *wire = ctx;
@@ -185,6 +199,7 @@ void fake_line_init(struct fake_line *wire, bool tcp, fake_slave_fn *slave, fake
                                 .send = fake_send,
                                 .receive = fake_receive,
                                 .drain = fake_drain,
+                                .set_serial = fake_set_serial,
                                 .descriptor = fake_descriptor,
                                 .close = fake_close,
                                 .destroy = fake_destroy };

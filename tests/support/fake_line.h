@@ -34,12 +34,16 @@ struct fake_line {
     fake_register_fn *value;
     void *ctx; /* the test's */
     int64_t now_us, open_takes_us;
+    int64_t byte_us;             /* between two bytes of a frame; 0: FAKE_BYTE_US */
+    struct serial_config serial; /* as last set */
+    uint32_t n_set;
     bool is_open, unplugged;
     long n_calls, fail_at; /* port calls; the fail_at-th fails with fail_with */
     int fail_with;
     uint32_t n_requests, n_opens; /* n_requests also serves values as a serial number */
     struct line_request asked;
     uint16_t transaction;
+    bool unnumbered; /* every transaction is 0, as with libmodbus 3.1.6 */
     struct {
         int64_t at_us;
         uint8_t byte;

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define MS_US         INT64_C(1000)
@@ -265,6 +266,148 @@ START_TEST(a_thousand_swaps_leak_no_descriptor_and_none_is_inherited)
 }
 END_TEST
 
+/* A pseudo-terminal has no RTS and no RS-485 mode: it says so, and stays closed. */
+START_TEST(rts_that_a_port_does_not_have_is_refused_when_it_is_opened)
+{
+    static const enum rts_mode modes[] = { RTS_UP, RTS_DOWN, RTS_KERNEL };
+    struct device d;
+    make_name(&d);
+    plug_in(&d);
+    int before = real_count_descriptors();
+    for (size_t i = 0; i < 3; i++) {
+        struct line *line = NULL;
+        struct bus_config bus = { .kind = BUS_RTU, .rts = modes[i] };
+        snprintf(bus.device, sizeof bus.device, "%s", d.name);
+        ck_assert_int_eq(bus_settle(&bus, NULL), MW_OK);
+        ck_assert_int_eq(modbus_line_create(&line, &bus), MW_OK);
+        ck_assert_int_eq(line->open(line->ctx, 0), MW_ERR_UNSUPPORTED);
+        ck_assert_int_eq(real_count_descriptors(), before);
+        line->destroy(line->ctx);
+    }
+    close(d.master);
+    clean(&d);
+}
+END_TEST
+
+START_TEST(a_port_is_set_to_what_each_device_wants)
+{
+    struct device d;
+    struct line *line = NULL;
+    struct bus_config bus = { .kind = BUS_RTU };
+    struct termios now;
+    make_name(&d);
+    plug_in(&d);
+    snprintf(bus.device, sizeof bus.device, "%s", d.name);
+    ck_assert_int_eq(bus_settle(&bus, NULL), MW_OK);
+    ck_assert_int_eq(modbus_line_create(&line, &bus), MW_OK);
+    ck_assert_int_eq(line->open(line->ctx, 0), MW_OK);
+    int before = real_count_descriptors();
+    struct serial_config own = { 9600, 'N', 2 }, of_bus = bus_serial(&bus);
+    for (int i = 0; i < 100; i++) {
+        bool is_own = i % 2 == 0;
+        ck_assert_int_eq(line->set_serial(line->ctx, is_own ? &own : &of_bus), MW_OK);
+        ck_assert_int_eq(tcgetattr(d.master, &now), 0);
+        ck_assert_uint_eq(cfgetospeed(&now), is_own ? B9600 : B19200);
+        ck_assert_int_eq((now.c_cflag & CSTOPB) != 0, is_own);
+        short events = 0;
+        int fd = line->descriptor(line->ctx, &events);
+        ck_assert(fcntl(fd, F_GETFL) & O_NONBLOCK && fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    }
+    ck_assert_int_eq(real_count_descriptors(), before);
+    unlink(d.name);
+    ck_assert_int_eq(line->set_serial(line->ctx, &own), MW_ERR_GONE);
+    ck_assert_int_eq(real_count_descriptors(), before - 1);
+    line->destroy(line->ctx);
+    close(d.master);
+    clean(&d);
+}
+END_TEST
+
+struct tapped {
+    uint8_t bytes[6][64];
+    size_t n_bytes[6];
+    enum line_way ways[6];
+    int results[6];
+    int64_t at_us[6];
+    size_t n;
+};
+
+static void see(void *ctx, enum line_way way, const uint8_t *bytes, size_t n_bytes, int64_t at_us,
+                int result)
+{
+    struct tapped *seen = ctx;
+    if (seen->n == 6 || n_bytes > 64)
+        return;
+    memcpy(seen->bytes[seen->n], bytes, n_bytes);
+    seen->n_bytes[seen->n] = n_bytes;
+    seen->ways[seen->n] = way;
+    seen->results[seen->n] = result;
+    seen->at_us[seen->n++] = at_us;
+}
+
+static int receive_fully(struct line *line, struct line_reply *reply, int64_t now_us)
+{
+    int result = MW_ERR_AGAIN;
+    for (int i = 0; i < 500 && result == MW_ERR_AGAIN; i++) {
+        struct pollfd wait = { .fd = -1 };
+        wait.fd = line->descriptor(line->ctx, &wait.events);
+        poll(&wait, 1, 10);
+        result = line->receive(line->ctx, now_us, reply);
+    }
+    return result;
+}
+
+/* One good exchange, one answer of another unit, and noise while nobody asks. */
+START_TEST(a_tap_sees_the_very_bytes_of_the_wire)
+{
+    struct device d;
+    struct line *line = NULL;
+    struct bus_config bus = { .kind = BUS_RTU };
+    struct line_request request = { 0x11, REGISTER_HOLDING, 0x6b, 2 };
+    struct line_reply reply;
+    struct tapped seen = { .n = 0 };
+    struct line_tap tap = { see, &seen };
+    make_name(&d);
+    plug_in(&d);
+    snprintf(bus.device, sizeof bus.device, "%s", d.name);
+    ck_assert_int_eq(bus_settle(&bus, NULL), MW_OK);
+    ck_assert_int_eq(modbus_line_create(&line, &bus), MW_OK);
+    line->tap = &tap;
+    ck_assert_int_eq(line->open(line->ctx, 1), MW_OK);
+
+    uint8_t asked[16], answer[16] = { 0x11, 3, 4, 0xae, 0x41, 0x56, 0x52 };
+    uint8_t other[16] = { 0x12, 3, 2, 0, 1 };
+    size_t n_answer = seal(answer, 7), n_other = seal(other, 5);
+    ck_assert_int_eq(line->send(line->ctx, &request, 2), MW_OK);
+    ck_assert_int_eq(read(d.master, asked, sizeof asked), 8);
+    put(&d, other, n_other);
+    put(&d, answer, n_answer);
+    ck_assert_int_eq(receive_fully(line, &reply, 3), MW_ERR_MISMATCH);
+    ck_assert_int_eq(receive_fully(line, &reply, 4), MW_OK);
+    put(&d, (const uint8_t[]){ 0xff, 0 }, 2);
+    struct pollfd wait = { .fd = -1 };
+    wait.fd = line->descriptor(line->ctx, &wait.events);
+    ck_assert_int_eq(poll(&wait, 1, 5000), 1);
+    ck_assert_int_eq(line->drain(line->ctx, 5), 2);
+
+    static const enum line_way ways[] = { LINE_SENT, LINE_RECEIVED, LINE_RECEIVED, LINE_UNASKED };
+    static const int results[] = { MW_OK, MW_ERR_MISMATCH, MW_OK, MW_OK };
+    const uint8_t *bytes[] = { asked, other, answer, (const uint8_t[]){ 0xff, 0 } };
+    const size_t n_bytes[] = { 8, n_other, n_answer, 2 };
+    ck_assert_uint_eq(seen.n, 4);
+    for (size_t i = 0; i < 4; i++) {
+        ck_assert_int_eq(seen.ways[i], ways[i]);
+        ck_assert_int_eq(seen.results[i], results[i]);
+        ck_assert_int_eq(seen.at_us[i], 2 + (int64_t)i);
+        ck_assert_uint_eq(seen.n_bytes[i], n_bytes[i]);
+        ck_assert_mem_eq(seen.bytes[i], bytes[i], n_bytes[i]);
+    }
+    line->destroy(line->ctx);
+    close(d.master);
+    clean(&d);
+}
+END_TEST
+
 START_TEST(what_is_not_a_tty_is_not_opened)
 {
     struct device d;
@@ -288,4 +431,7 @@ END_TEST
 MW_SUITE("fieldbus rtu",
          every_kind_of_wrong_reply_is_refused_and_data_is_good_again_after_the_turnaround,
          an_adapter_that_comes_back_as_another_node_is_found_by_its_stable_name,
-         a_thousand_swaps_leak_no_descriptor_and_none_is_inherited, what_is_not_a_tty_is_not_opened)
+         a_thousand_swaps_leak_no_descriptor_and_none_is_inherited,
+         rts_that_a_port_does_not_have_is_refused_when_it_is_opened,
+         a_port_is_set_to_what_each_device_wants, a_tap_sees_the_very_bytes_of_the_wire,
+         what_is_not_a_tty_is_not_opened)

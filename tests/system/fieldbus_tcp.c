@@ -324,6 +324,65 @@ START_TEST(a_thousand_connections_leak_no_descriptor_and_none_is_inherited)
 }
 END_TEST
 
+/* The name may have an IPv6 address too, where nobody listens: the next one is tried. */
+START_TEST(a_name_is_resolved_and_its_addresses_are_tried_in_turn)
+{
+    struct device d;
+    struct real_bus real;
+    struct line *line = NULL;
+    begin(&d, &real, 1000 * MS_US);
+    struct bus_config named = real.bus;
+    snprintf(named.host, sizeof named.host, "localhost");
+    ck_assert_int_eq(modbus_line_create(&line, &named), MW_OK);
+    int result = MW_ERR_GONE;
+    for (int i = 0; i < 4 && result != MW_OK; i++) {
+        result = open_fully(line);
+        if (result != MW_OK)
+            line->close(line->ctx);
+    }
+    ck_assert_int_eq(result, MW_OK);
+    for (int i = 0; i < 3; i++) { /* the one that was right is kept */
+        line->close(line->ctx);
+        ck_assert_int_eq(open_fully(line), MW_OK);
+    }
+    line->destroy(line->ctx);
+    end(&d, &real);
+}
+END_TEST
+
+/* RFC 6761: this name does not exist. Whatever the resolver does, no call waits for it. */
+START_TEST(a_name_that_nobody_knows_holds_up_nobody)
+{
+    struct line *line = NULL;
+    struct bus_config bus = { .kind = BUS_TCP, .host = "machine.invalid" };
+    bus.connect_timeout_us = 100 * MS_US;
+    ck_assert_int_eq(bus_settle(&bus, NULL), MW_OK);
+    int64_t longest_us = 0;
+    for (int round = 0; round < 3; round++) {
+        int64_t began_us = real_now_us();
+        if (!line)
+            ck_assert_int_eq(modbus_line_create(&line, &bus), MW_OK);
+        longest_us = real_now_us() - began_us > longest_us ? real_now_us() - began_us : longest_us;
+        int result = MW_ERR_AGAIN;
+        while (result == MW_ERR_AGAIN && real_now_us() - began_us < 1000 * MS_US) {
+            int64_t call_us = real_now_us();
+            result = line->open(line->ctx, call_us);
+            int64_t took_us = real_now_us() - call_us;
+            longest_us = took_us > longest_us ? took_us : longest_us;
+            poll(NULL, 0, 1);
+        }
+        ck_assert(result == MW_ERR_NOT_FOUND || result == MW_ERR_TIMEOUT);
+        ck_assert_int_le(real_now_us() - began_us, 150 * MS_US);
+        line->close(line->ctx);
+    }
+    int64_t end_us = real_now_us();
+    line->destroy(line->ctx);
+    longest_us = real_now_us() - end_us > longest_us ? real_now_us() - end_us : longest_us;
+    printf("longest call %lld us\n", (long long)longest_us);
+    ck_assert_int_le(longest_us, 50 * MS_US);
+}
+END_TEST
+
 /* select(2) would overrun its set here. */
 START_TEST(descriptors_above_1023_are_fine)
 {
@@ -358,4 +417,5 @@ MW_SUITE("fieldbus tcp", every_kind_of_wrong_reply_is_refused_once_and_the_next_
          a_half_open_connection_heals_without_a_burst,
          a_device_that_hangs_up_while_idle_is_no_fault,
          a_thousand_connections_leak_no_descriptor_and_none_is_inherited,
-         descriptors_above_1023_are_fine)
+         a_name_is_resolved_and_its_addresses_are_tried_in_turn,
+         a_name_that_nobody_knows_holds_up_nobody, descriptors_above_1023_are_fine)

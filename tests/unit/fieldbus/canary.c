@@ -3,11 +3,16 @@
 #include "fieldbus/frame.h"
 #include "support/suite.h"
 
-static struct plan make(struct point_config *points, uint32_t n_points)
+static struct device_config device; /* of the running test; a plan borrows it */
+
+static struct plan make_with(const struct device_config *ranges, struct point_config *points,
+                             uint32_t n_points)
 {
-    struct device_config device = {
-        .unit = 5, .max_registers = 125, .max_gap = 8, .n_points = n_points
-    };
+    device = *ranges;
+    device.unit = 5;
+    device.max_registers = 125;
+    device.max_gap = 8;
+    device.n_points = n_points;
     struct plan plan;
     for (uint32_t i = 0; i < n_points; i++) {
         points[i].period_us = 1000;
@@ -16,6 +21,11 @@ static struct plan make(struct point_config *points, uint32_t n_points)
     }
     ck_assert_int_eq(plan_init(&plan, &device, 1, points, 0), 0);
     return plan;
+}
+
+static struct plan make(struct point_config *points, uint32_t n_points)
+{
+    return make_with(&(struct device_config){ 0 }, points, n_points);
 }
 
 static bool as_long_as_a_poll(const struct plan *plan, const struct line_request *canary)
@@ -88,6 +98,44 @@ START_TEST(bits_differ_by_a_whole_byte)
 }
 END_TEST
 
+START_TEST(a_canary_touches_nothing_that_must_not_be_read)
+{
+    struct point_config points[] = { { .address = 10 } };
+    struct device_config ranges = { .n_no_read = 1 };
+    ranges.no_read[0] = (struct register_range){ REGISTER_HOLDING, 11, 2 };
+    struct plan plan = make_with(&ranges, points, 1);
+    for (uint32_t turn = 0; turn < 4; turn++) {
+        struct line_request canary = canary_request(&plan, 0, 5, turn);
+        ck_assert_uint_eq(canary.address, 10);
+        ck_assert_uint_eq(canary.count, 1);
+    }
+    plan_finish(&plan);
+}
+END_TEST
+
+START_TEST(a_canary_is_never_a_part_of_a_block)
+{
+    struct point_config points[] = { { .address = 10 }, { .address = 15 }, { .address = 40 } };
+    struct device_config ranges = { .n_blocks = 1 };
+    ranges.blocks[0] = (struct register_range){ REGISTER_HOLDING, 10, 8 };
+    struct plan plan = make_with(&ranges, points, 2);
+    for (uint32_t turn = 0; turn < 4; turn++) {
+        struct line_request canary = canary_request(&plan, 0, 5, turn);
+        ck_assert_uint_eq(canary.address, 10);
+        ck_assert_uint_eq(canary.count, 8);
+    }
+    plan_finish(&plan);
+
+    /* what is not a block serves better, however short */
+    plan = make_with(&ranges, points, 3);
+    struct line_request canary = canary_request(&plan, 0, 5, 0);
+    ck_assert_uint_eq(canary.address, 40);
+    ck_assert_uint_eq(canary.count, 2);
+    plan_finish(&plan);
+}
+END_TEST
+
 MW_SUITE("fieldbus/canary", a_canary_has_a_reply_length_of_its_own_and_another_each_turn,
          a_device_with_one_register_is_asked_for_two, a_canary_never_leaves_the_address_space,
-         bits_differ_by_a_whole_byte)
+         bits_differ_by_a_whole_byte, a_canary_touches_nothing_that_must_not_be_read,
+         a_canary_is_never_a_part_of_a_block)

@@ -126,6 +126,63 @@ START_TEST(a_device_takes_from_its_bus_what_it_does_not_say)
 }
 END_TEST
 
+START_TEST(a_device_may_have_a_rate_and_parity_of_its_own)
+{
+    struct bus_config bus = rtu(); /* 19200 8E1 */
+    ck_assert_int_eq(bus_settle(&bus, NULL), MW_OK);
+    struct device_config same = { .unit = 7 }, slow = { .unit = 8, .serial = { .baud = 1200 } };
+    struct device_config bare = { .unit = 9, .serial = { .parity = 'N' } };
+    struct device_config fast = { .unit = 9, .serial = { .baud = 115200 } };
+    ck_assert_int_eq(device_settle(&same, &bus, NULL), MW_OK);
+    struct serial_config of_bus = bus_serial(&bus);
+    ck_assert(serial_equal(&same.serial, &of_bus));
+    ck_assert_int_eq(same.frame_gap_us, bus.frame_gap_us);
+    ck_assert_int_eq(same.character_us, 573); /* 11 bits */
+
+    ck_assert_int_eq(device_settle(&slow, &bus, NULL), MW_OK);
+    ck_assert_int_eq(slow.serial.parity, 'E');
+    ck_assert_int_eq(slow.character_us, 9167);
+    ck_assert_int_ge(slow.frame_gap_us, INT64_C(35) * 11 * 1000000 / 12000);
+    ck_assert_int_gt(slow.timeout_us, INT64_C(263) * slow.character_us);
+
+    ck_assert_int_eq(device_settle(&bare, &bus, NULL), MW_OK);
+    ck_assert_uint_eq(bare.serial.baud, 19200);
+    ck_assert_uint_eq(bare.serial.stop_bits, 2);
+    /* the others hear it too, and need their own silence */
+    ck_assert_int_eq(device_settle(&fast, &bus, NULL), MW_OK);
+    ck_assert_int_eq(fast.frame_gap_us, bus.frame_gap_us);
+    ck_assert_int_eq(fast.timeout_us, bus.timeout_us);
+
+    struct heard heard;
+    struct bus_config net = tcp();
+    ck_assert_int_eq(bus_settle(&net, NULL), MW_OK);
+    struct device_config wrong = { .unit = 1, .serial = { .baud = 9600 } };
+    ck_assert_int_eq(device_settle(&wrong, &net, &listen(&heard)->to), MW_ERR_INVALID);
+    ck_assert_str_eq(heard.settings, "serial");
+    wrong = (struct device_config){ .unit = 1, .serial = { .baud = 9601 } };
+    ck_assert_int_eq(device_settle(&wrong, &bus, &listen(&heard)->to), MW_ERR_INVALID);
+    ck_assert_str_eq(heard.settings, "serial");
+}
+END_TEST
+
+START_TEST(rts_has_a_delay_only_where_we_switch_it)
+{
+    struct heard heard;
+    struct bus_config bus = rtu();
+    bus.rts = RTS_UP;
+    ck_assert_int_eq(bus_settle(&bus, NULL), MW_OK);
+    ck_assert_int_eq(bus.rts_delay_us, bus_character_us(&bus));
+    struct bus_config kernel = rtu();
+    kernel.rts = RTS_KERNEL;
+    kernel.rts_delay_us = 1000;
+    ck_assert_int_eq(bus_settle(&kernel, &listen(&heard)->to), MW_ERR_INVALID);
+    ck_assert_str_eq(heard.settings, "rts_delay");
+    bus.rts_delay_us = 100001;
+    ck_assert_int_eq(bus_settle(&bus, &listen(&heard)->to), MW_ERR_INVALID);
+    ck_assert_str_eq(heard.settings, "rts_delay");
+}
+END_TEST
+
 START_TEST(units_are_those_of_the_wire)
 {
     struct bus_config serial = rtu(), net = tcp();
@@ -207,6 +264,7 @@ END_TEST
 MW_SUITE("fieldbus/device", an_rtu_bus_gets_the_standards_defaults,
          a_slow_line_gets_the_time_its_frames_take, a_tcp_bus_gets_port_502_and_no_serial_settings,
          every_broken_rule_of_a_bus_is_reported, a_device_takes_from_its_bus_what_it_does_not_say,
+         a_device_may_have_a_rate_and_parity_of_its_own, rts_has_a_delay_only_where_we_switch_it,
          units_are_those_of_the_wire, every_broken_rule_of_a_device_is_reported,
          a_point_is_a_signed_holding_register_unless_it_says_so,
          every_broken_rule_of_a_point_is_reported)

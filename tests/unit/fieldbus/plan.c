@@ -99,7 +99,7 @@ START_TEST(coils_are_batched_by_the_bit)
 }
 END_TEST
 
-START_TEST(requests_of_a_bus_start_spread_over_the_period_with_one_slot_number)
+START_TEST(requests_of_a_bus_start_spread_over_half_the_period_with_one_slot_number)
 {
     struct point_config points[4];
     struct device_config d[4];
@@ -113,7 +113,7 @@ START_TEST(requests_of_a_bus_start_spread_over_the_period_with_one_slot_number)
     ck_assert_ptr_null(plan_due(&plan, EPOCH_US + 1000 * 100000 - 1, &wait_us, &n_skipped));
     ck_assert_int_eq(wait_us, 1);
     for (int64_t i = 0; i < 4; i++) {
-        int64_t now_us = EPOCH_US + 1000 * 100000 + i * 25000;
+        int64_t now_us = EPOCH_US + 1000 * 100000 + i * 12500;
         ck_assert_ptr_null(plan_due(&plan, now_us - 1, &wait_us, &n_skipped));
         struct plan_poll *poll = plan_due(&plan, now_us, &wait_us, &n_skipped);
         ck_assert_ptr_nonnull(poll);
@@ -121,6 +121,34 @@ START_TEST(requests_of_a_bus_start_spread_over_the_period_with_one_slot_number)
         ck_assert_int_eq(poll->slot, 1000);
         plan_done(&plan, poll);
     }
+    plan_finish(&plan);
+}
+END_TEST
+
+/* What cannot be begun within its period is run as the slot that has begun: one number, one period.
+ */
+START_TEST(a_late_poll_is_run_under_the_number_of_the_period_it_is_run_in)
+{
+    struct point_config points[2] = { point(0, VALUE_INT16, 100000),
+                                      point(0, VALUE_INT16, 100000) };
+    struct device_config d[2] = { device(0, 1), device(1, 1) };
+    struct plan plan = make(d, 2, points);
+    int64_t wait_us = 0;
+    uint64_t n_skipped = 0;
+    plan_done(&plan, plan_due(&plan, EPOCH_US, &wait_us, &n_skipped));
+    /* the second, with an offset of 25 ms, is held up until after the next period's beginning */
+    struct plan_poll *late = plan_due(&plan, EPOCH_US + 99999, &wait_us, &n_skipped);
+    ck_assert_uint_eq(late->device, 1);
+    ck_assert_int_eq(late->slot, 0);
+    ck_assert_uint_eq(n_skipped, 0);
+    late = plan_due(&plan, EPOCH_US + 100000, &wait_us, &n_skipped);
+    ck_assert_uint_eq(late->device, 1);
+    ck_assert_int_eq(late->slot, 1);
+    ck_assert_uint_eq(n_skipped, 1);
+    plan_done(&plan, late);
+    plan_done(&plan, plan_due(&plan, EPOCH_US + 110000, &wait_us, &n_skipped));
+    ck_assert_ptr_null(plan_due(&plan, EPOCH_US + 199999, &wait_us, &n_skipped));
+    ck_assert_int_eq(wait_us, 1);
     plan_finish(&plan);
 }
 END_TEST
@@ -356,6 +384,27 @@ START_TEST(registers_that_must_not_be_read_are_never_read_across)
 }
 END_TEST
 
+START_TEST(no_other_request_reads_across_a_block)
+{
+    struct point_config points[] = { point(0, VALUE_INT16, 1000), point(3, VALUE_INT16, 2000),
+                                     point(5, VALUE_INT16, 1000) };
+    struct device_config d = device(0, 3);
+    struct plan plan = make(&d, 1, points);
+    ck_assert_uint_eq(plan.n_polls, 2);
+    plan_finish(&plan);
+    for (uint16_t address = 1; address <= 3; address++) {
+        d.n_blocks = 1;
+        d.blocks[0] = (struct register_range){ REGISTER_HOLDING, address, (uint16_t)(5 - address) };
+        plan = make(&d, 1, points);
+        ck_assert_uint_eq(plan.n_polls, 3);
+        range(&plan, 0, 0, 1, 1);
+        range(&plan, 1, 5, 1, 1);
+        range(&plan, 2, address, (uint16_t)(5 - address), 1);
+        plan_finish(&plan);
+    }
+}
+END_TEST
+
 /* The rule of a rival: the next field joins while at most this many registers are inserted before
  * it and the request stays within the limit. Stated here anew, on a sorted list. */
 static size_t requests_by_max_insert(const bool used[], uint16_t n_used, uint16_t max_insert,
@@ -416,7 +465,8 @@ END_TEST
 MW_SUITE("fieldbus/plan", neighbours_are_read_together_across_small_holes_only,
          only_the_same_device_kind_and_period_share_a_request,
          a_request_ends_at_max_registers_and_never_within_a_value, coils_are_batched_by_the_bit,
-         requests_of_a_bus_start_spread_over_the_period_with_one_slot_number,
+         requests_of_a_bus_start_spread_over_half_the_period_with_one_slot_number,
+         a_late_poll_is_run_under_the_number_of_the_period_it_is_run_in,
          deadlines_do_not_drift_in_a_day_and_no_slot_is_lost_from_the_count,
          a_retry_keeps_its_slot_and_never_takes_the_next_ones,
          one_bad_register_in_a_block_of_100_costs_one_value_and_later_one_request,
@@ -426,4 +476,5 @@ MW_SUITE("fieldbus/plan", neighbours_are_read_together_across_small_holes_only,
          a_function_the_device_does_not_know_is_not_halved,
          a_block_is_read_by_exactly_its_request_and_never_halved,
          registers_that_must_not_be_read_are_never_read_across,
+         no_other_request_reads_across_a_block,
          a_random_map_needs_no_more_requests_than_the_max_insert_rule, a_bus_without_points_rests)

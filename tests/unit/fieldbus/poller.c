@@ -291,9 +291,10 @@ END_TEST
 /* The heart of it: 100000 transactions over a wire that loses, bends and delays replies up to the
  * turnaround. A register says which request it was read for, so that a late reply taken for the
  * right one shows at once. */
-static void torture(enum bus_kind kind, uint32_t n_requests, int64_t turnaround_us)
+static void torture(enum bus_kind kind, uint32_t n_requests, int64_t turnaround_us, bool unnumbered)
 {
     struct world *w = new_world(kind);
+    w->wire.unnumbered = unnumbered;
     w->bus.timeout_us = 100 * MS_US;
     w->bus.turnaround_us = turnaround_us;
     w->turnaround_us = turnaround_us;
@@ -324,13 +325,20 @@ static void torture(enum bus_kind kind, uint32_t n_requests, int64_t turnaround_
 
 START_TEST(no_late_reply_is_taken_for_the_right_one_on_rtu)
 {
-    torture(BUS_RTU, 100000, SECOND_US);
+    torture(BUS_RTU, 100000, SECOND_US, false);
 }
 END_TEST
 
 START_TEST(no_late_reply_is_taken_for_the_right_one_on_tcp)
 {
-    torture(BUS_TCP, 100000, SECOND_US);
+    torture(BUS_TCP, 100000, SECOND_US, false);
+}
+END_TEST
+
+/* As libmodbus 3.1.6 sends: closing the connection is all that tells answers apart. */
+START_TEST(no_late_reply_is_taken_for_the_right_one_where_transactions_have_no_number)
+{
+    torture(BUS_TCP, 100000, SECOND_US, true);
 }
 END_TEST
 
@@ -526,6 +534,159 @@ START_TEST(silence_of_a_frame_gap_and_the_devices_pause_are_kept)
 }
 END_TEST
 
+/* The whole bus is asked without a pause; what is not wire time, silence or the slave's own time is
+ * ours. The silences of canaries and start-up are within the rest. */
+START_TEST(a_saturated_line_is_used_to_99_percent_at_every_rate)
+{
+    static const uint32_t rates[] = { 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200 };
+    for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
+        struct world *w = new_world(BUS_RTU);
+        w->bus.baud = rates[i];
+        w->devices[0].max_registers = 10;
+        add_device(w, 10, MS_US);
+        begin(w);
+        int64_t character_us = bus_character_us(&w->bus), thinking_us = 3 * MS_US;
+        w->wire.byte_us = character_us;
+        w->delay_us = 9 * character_us + thinking_us; /* the first byte is over */
+        run(w, EPOCH_US + 60 * SECOND_US);
+        int64_t exchange_us = (8 + 25) * character_us + w->bus.frame_gap_us + thinking_us;
+        double used = (double)stats(w).n_replies * (double)exchange_us / (60.0 * SECOND_US);
+        printf("%u baud: %.2f %%, lag %llu us\n", rates[i], 100 * used,
+               (unsigned long long)stats(w).lag_min_us);
+        ck_assert_double_ge(used, 0.99);
+        ck_assert_double_le(used, 1.003); /* one canary is shorter */
+        ck_assert_uint_eq(stats(w).lag_min_us, (uint64_t)thinking_us);
+        ck_assert_uint_eq(poller_device_stats(w->poller, FIRST_INDEX).lag_min_us,
+                          (uint64_t)thinking_us);
+        end(w);
+    }
+}
+END_TEST
+
+/* An error reported while the request is still leaving us, at 300 baud for 0.3 s: the silence is
+ * counted from the request's end. */
+START_TEST(silence_begins_with_the_last_byte_of_our_own_request)
+{
+    struct world *w = new_world(BUS_RTU);
+    add_device(w, 1, SECOND_US);
+    add_device(w, 1, SECOND_US);
+    w->bus.baud = 300;
+    begin(w);
+    int64_t request_us = 8 * bus_character_us(&w->bus);
+    while (w->wire.n_requests == 0)
+        run(w, w->now_us + 100);
+    int64_t sent_us = w->now_us - 100;
+    w->wire.n_wire = 0; /* instead of the answer, noise that is no frame */
+    fake_line_put(&w->wire, w->now_us + MS_US, 1);
+    fake_line_put(&w->wire, w->now_us + MS_US, 0x7f);
+    while (w->wire.n_requests == 1)
+        run(w, w->now_us + 100);
+    ck_assert_uint_eq(stats(w).n_mismatched, 1);
+    ck_assert_int_ge(w->now_us, sent_us + request_us + w->bus.frame_gap_us);
+    ck_assert_int_le(w->now_us, sent_us + request_us + 2 * w->bus.frame_gap_us);
+    end(w);
+}
+END_TEST
+
+/* Two of three devices differ from the bus and from each other. */
+START_TEST(the_line_is_set_for_each_device_between_two_silences)
+{
+    struct world *w = new_world(BUS_RTU);
+    for (int i = 0; i < 3; i++)
+        add_device(w, 1, 200 * MS_US);
+    w->devices[1].serial = (struct serial_config){ .baud = 9600, .parity = 'N' };
+    w->devices[2].serial = (struct serial_config){ .baud = 4800 };
+    begin(w);
+    w->wire.serial = bus_serial(&w->bus);
+    struct poller_sink sink = { .ctx = w };
+    uint32_t n_requests = 0, n_set = 0;
+    int64_t set_us = 0, heard_us = 0;
+    while (w->now_us < EPOCH_US + 10 * SECOND_US) {
+        w->wire.now_us = w->now_us;
+        int64_t wait_us = poller_step(w->poller, w->now_us, UTC_US, &sink);
+        if (w->wire.n_set > n_set) {
+            n_set = w->wire.n_set;
+            set_us = w->now_us;
+            HOLDS(heard_us == 0 || set_us - heard_us >= w->bus.frame_gap_us);
+        }
+        if (w->wire.n_requests > n_requests) {
+            n_requests = w->wire.n_requests;
+            const struct device_config *asked = &w->devices[w->wire.asked.unit - 1];
+            HOLDS(serial_equal(&asked->serial, &w->wire.serial));
+            HOLDS(w->now_us - set_us >= asked->frame_gap_us || asked == &w->devices[0]);
+        }
+        int64_t byte_us = fake_line_next_us(&w->wire);
+        heard_us = byte_us != INT64_MAX ? byte_us : heard_us;
+        w->now_us = byte_us < w->now_us + wait_us ? byte_us : w->now_us + wait_us;
+    }
+    ck_assert_uint_ge(w->wire.n_set, 100);
+    for (size_t d = 0; d < 3; d++)
+        ck_assert_uint_ge(poller_device_stats(w->poller, w->indexes[d]).n_samples_good, 48);
+    ck_assert_uint_eq(stats(w).n_slots_missed, 0);
+    end(w);
+}
+END_TEST
+
+START_TEST(an_adapter_that_goes_while_the_line_is_set_is_one_event)
+{
+    struct world *w = new_world(BUS_RTU);
+    add_device(w, 1, 200 * MS_US);
+    add_device(w, 1, 200 * MS_US);
+    w->devices[1].serial.baud = 9600;
+    begin(w);
+    run(w, EPOCH_US + 5 * SECOND_US);
+    size_t n_events = w->n_events;
+    uint32_t n_set = w->wire.n_set;
+    while (w->wire.n_set == n_set) { /* the next call of the port is the one that fails */
+        w->wire.fail_at = w->wire.n_calls + 1;
+        w->wire.fail_with = MW_OK;
+        run(w, w->now_us + 50);
+        ck_assert_int_lt(w->now_us, EPOCH_US + 10 * SECOND_US);
+    }
+    w->wire.fail_at = 0;
+    w->wire.unplugged = true;
+    run(w, w->now_us + 2 * SECOND_US);
+    ck_assert_uint_eq(w->n_events, n_events + 1);
+    ck_assert_int_eq(w->events[n_events].health, DEVICE_OFFLINE);
+    w->wire.unplugged = false;
+    run(w, w->now_us + 10 * SECOND_US);
+    ck_assert_int_eq(w->last[0].quality, MW_QUALITY_GOOD);
+    ck_assert_int_eq(w->last[1].quality, MW_QUALITY_GOOD);
+    end(w);
+}
+END_TEST
+
+/* A hundred connections that end in the same instant, to hosts that are down: their next attempts
+ * are spread, and the same start gives the same waits. */
+START_TEST(reconnects_are_spread_by_full_jitter)
+{
+    int64_t second_us[2][20] = { { 0 } };
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 20; i++) {
+            struct world *w = new_world(BUS_TCP);
+            add_device(w, 1, SECOND_US);
+            snprintf(w->bus.name, sizeof w->bus.name, "skid-%d", i);
+            w->wire.unplugged = true;
+            begin(w);
+            run(w, EPOCH_US + 1);
+            for (long n = w->wire.n_calls; w->wire.n_calls == n;)
+                run(w, w->now_us + 100);
+            second_us[round][i] = w->now_us;
+            end(w);
+        }
+    }
+    ck_assert_mem_eq(second_us[0], second_us[1], sizeof second_us[0]);
+    int n_early = 0, n_late = 0;
+    for (int i = 0; i < 20; i++) {
+        ck_assert_int_le(second_us[0][i], EPOCH_US + 101 * MS_US);
+        n_early += second_us[0][i] < EPOCH_US + 50 * MS_US;
+        n_late += second_us[0][i] >= EPOCH_US + 50 * MS_US;
+    }
+    ck_assert_int_ge(n_early, 3);
+    ck_assert_int_ge(n_late, 3);
+}
+END_TEST
+
 START_TEST(a_babbling_line_fails_its_devices_instead_of_hanging)
 {
     struct world *w = new_world(BUS_RTU);
@@ -614,6 +775,7 @@ MW_SUITE("fieldbus/poller", every_slot_of_a_healthy_bus_gives_good_samples,
          a_dead_device_comes_back_within_a_minute_and_says_so_once,
          no_late_reply_is_taken_for_the_right_one_on_rtu,
          no_late_reply_is_taken_for_the_right_one_on_tcp,
+         no_late_reply_is_taken_for_the_right_one_where_transactions_have_no_number,
          after_an_error_the_unit_is_left_alone_for_its_turnaround_and_the_others_are_not,
          one_illegal_register_costs_exactly_itself,
          a_busy_device_gives_bad_samples_and_stays_online,
@@ -621,6 +783,10 @@ MW_SUITE("fieldbus/poller", every_slot_of_a_healthy_bus_gives_good_samples,
          an_unplugged_adapter_is_one_event_and_is_reopened_within_a_second,
          every_failing_port_call_in_turn_is_survived, a_dripping_reply_does_not_stretch_the_timeout,
          silence_of_a_frame_gap_and_the_devices_pause_are_kept,
-         a_babbling_line_fails_its_devices_instead_of_hanging,
+         a_saturated_line_is_used_to_99_percent_at_every_rate,
+         silence_begins_with_the_last_byte_of_our_own_request,
+         the_line_is_set_for_each_device_between_two_silences,
+         an_adapter_that_goes_while_the_line_is_set_is_one_event,
+         reconnects_are_spread_by_full_jitter, a_babbling_line_fails_its_devices_instead_of_hanging,
          an_overloaded_bus_skips_slots_counts_them_and_is_fair, a_blackhole_heals_without_a_burst,
          a_host_that_does_not_connect_gives_stale_samples_and_one_event)

@@ -222,6 +222,8 @@ START_TEST(a_gap_that_is_too_short_would_be_seen)
     struct plant plant;
     begin(&plant, 9600, NULL, 0);
     plant.bus.frame_gap_us = 2000; /* 9600 baud want 4010 */
+    for (size_t i = 0; i < N_UNITS; i++)
+        plant.devices[i].frame_gap_us = 2000;
     run(&plant, 0, HOUR_US / 60);
     ck_assert_uint_ge(rs485_stats(plant.line).n_silence, 10);
     end(&plant);

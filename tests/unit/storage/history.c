@@ -377,7 +377,7 @@ static void put_alert(struct db *db, uint64_t seq, const char *subject)
 {
     struct mw_alert a = { .seq = seq, .event = MW_ALERT_RAISED, .score = 1.5f, .at_us = AT_US };
     strncpy(a.subject, subject, MW_NAME_MAX);
-    ck_assert_int_eq(history_alert(db, &a), MW_OK);
+    ck_assert_int_eq(history_alert(db, &a, 0), MW_OK);
 }
 
 START_TEST(alerts_are_listed_newest_first_also_by_subject)

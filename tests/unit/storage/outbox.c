@@ -252,7 +252,7 @@ START_TEST(a_full_database_still_takes_acknowledgements_and_new_messages)
     ck_assert_int_eq(db_begin(t.db), MW_OK);
     for (int i = 0; i < 2000; i++) {
         struct mw_alert a = { .seq = outbox_next_seq(t.db), .event = MW_ALERT_RAISED };
-        int result = history_alert(t.db, &a);
+        int result = history_alert(t.db, &a, 0);
         ck_assert(result == MW_OK || result == MW_ERR_NO_SPACE);
         ck_assert_int_eq(push_sized(t.db, 2, 1500), MW_OK);
     }

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/timebase.h"
+#include "storage/db_internal.h"
+
+#include <assert.h>
+#include <string.h>
+
+int timebase_begin(struct db *db, const uint8_t boot[TIMEBASE_BOOT_BYTES])
+{
+    sqlite3_stmt *stmt;
+    memcpy(db->boot, boot, sizeof db->boot);
+    int result = db_begin(db);
+    if (result != MW_OK)
+        return result;
+    result = db_use(db, ST_TIMEBASE_TRIM,
+                    "DELETE FROM timebase WHERE boot <> ?1 AND boot NOT IN"
+                    " (SELECT boot FROM timebase WHERE id IN"
+                    "  (SELECT timebase FROM outbox UNION SELECT timebase FROM alert UNION"
+                    "   SELECT timebase FROM block WHERE timebase IS NOT NULL))",
+                    &stmt);
+    if (result == MW_OK)
+        result =
+            db_run(db, stmt, sqlite3_bind_blob(stmt, 1, boot, TIMEBASE_BOOT_BYTES, SQLITE_STATIC));
+    if (result != MW_OK) {
+        db_rollback(db);
+        return result;
+    }
+    return db_commit(db);
+}
+
+/* The row of this boot and offset; MW_ERR_NOT_FOUND. */
+static int find(struct db *db, int64_t offset_us, struct known_timebase *ret_known)
+{
+    sqlite3_stmt *stmt;
+    int result =
+        db_use(db, ST_TIMEBASE_FIND,
+               "SELECT id, synced FROM timebase WHERE boot = ?1 AND offset_us = ?2", &stmt);
+    if (result != MW_OK)
+        return result;
+    result = db_row(db, stmt,
+                    sqlite3_bind_blob(stmt, 1, db->boot, sizeof db->boot, SQLITE_STATIC) |
+                        sqlite3_bind_int64(stmt, 2, offset_us));
+    if (result != MW_OK)
+        return result;
+    *ret_known = (struct known_timebase){ sqlite3_column_int64(stmt, 0), offset_us,
+                                          sqlite3_column_int(stmt, 1) != 0, true };
+    sqlite3_reset(stmt);
+    return MW_OK;
+}
+
+static int put(struct db *db, int64_t offset_us)
+{
+    sqlite3_stmt *stmt;
+    int result =
+        db_use(db, ST_TIMEBASE_PUT,
+               "INSERT INTO timebase (boot, offset_us, synced, turn) VALUES (?1, ?2, 0, 0)", &stmt);
+    if (result != MW_OK)
+        return result;
+    return db_run(db, stmt,
+                  sqlite3_bind_blob(stmt, 1, db->boot, sizeof db->boot, SQLITE_STATIC) |
+                      sqlite3_bind_int64(stmt, 2, offset_us));
+}
+
+int timebase_of(struct db *db, int64_t offset_us, struct known_timebase *ret_known)
+{
+    assert(db->in_transaction);
+    if (db->timebase.known && db->timebase.offset_us == offset_us) {
+        *ret_known = db->timebase;
+        return MW_OK;
+    }
+    int result = find(db, offset_us, ret_known);
+    if (result == MW_ERR_NOT_FOUND)
+        result = put(db, offset_us);
+    else if (result == MW_OK)
+        db->timebase = *ret_known;
+    if (result != MW_OK || db->timebase.offset_us == offset_us)
+        return result;
+    result = find(db, offset_us, ret_known);
+    if (result == MW_OK)
+        db->timebase = *ret_known;
+    return result;
+}
+
+int timebase_set(struct db *db, int64_t offset_us, bool synced)
+{
+    struct known_timebase known;
+    sqlite3_stmt *stmt;
+    int result = timebase_of(db, offset_us, &known);
+    if (result == MW_OK)
+        result = db_use(db, ST_TIMEBASE_SET,
+                        "UPDATE timebase SET synced = max(synced, ?2),"
+                        " turn = 1 + (SELECT max(turn) FROM timebase) WHERE id = ?1",
+                        &stmt);
+    if (result == MW_OK)
+        result = db_run(db, stmt,
+                        sqlite3_bind_int64(stmt, 1, known.id) | sqlite3_bind_int(stmt, 2, synced));
+    db->timebase.known = false; /* its row has changed */
+    return result;
+}
+
+int timebase_correct(struct db *db, uint32_t max_blocks, uint32_t *ret_n)
+{
+    assert(db->in_transaction);
+    sqlite3_stmt *stmt;
+    /* A confirmed block has no timebase; an unconfirmed one that of the best offset so far. */
+    int result =
+        db_use(db, ST_TIMEBASE_CORRECT,
+               "UPDATE block SET first_us = first_us + d.step, last_us = last_us + d.step,"
+               " shift_us = shift_us + d.step, timebase = d.best FROM"
+               " (SELECT k.id AS block, b.offset_us - t.offset_us AS step,"
+               "   CASE WHEN b.synced THEN NULL ELSE b.id END AS best"
+               "  FROM block k JOIN timebase t ON t.id = k.timebase"
+               "  JOIN timebase b ON b.id ="
+               "   (SELECT id FROM timebase WHERE boot = t.boot ORDER BY turn DESC LIMIT 1)"
+               "  WHERE k.timebase IS NOT NULL AND (b.id <> t.id OR b.synced) LIMIT ?1) AS d"
+               " WHERE block.id = d.block",
+               &stmt);
+    if (result == MW_OK)
+        result = db_run(db, stmt, sqlite3_bind_int64(stmt, 1, max_blocks));
+    if (result != MW_OK)
+        return result;
+    *ret_n = (uint32_t)sqlite3_changes(db->sqlite);
+    return MW_OK;
+}
