@@ -42,7 +42,7 @@ CONFIG = """
 version: 1
 gateway: {{name: gateway, site: site, spool: {folder}/spool, socket: {folder}/control}}
 buses:
-  - {{name: secret-hall, rtu: {{device: {tty}, baud: 19200, parity: none}}}}
+  - {{name: secret-hall, rtu: {{device: {tty}, baud: 19200, parity: none}}, timeout: 150ms}}
   - {{name: plc, tcp: {{host: 127.0.0.1, port: {port}}}}}
 devices:
   - {{name: a, bus: secret-hall, unit: 1, profile: banner-qm30vt2}}
@@ -205,6 +205,9 @@ def probes_alone(world):
     call("probe", 1, 5201, *world.by_port(), "--record", trace, status=73, words="exists")
 
 
+SILENT_READS = 3  # of units that are not there, below: each may cost a poll one slot, not more
+
+
 def through_the_daemon(world):
     before = world.status()["buses"][0]
     units, _ = finds(world, "secret-hall", *world.by_config(), "--units", "1-2,80", by_daemon=True)
@@ -222,7 +225,7 @@ def through_the_daemon(world):
     call("probe", "secret-hall", 1, 0, *world.by_config(), "--record", world.folder / "x", status=64)
     after = world.status()["buses"][0]
     check(after["samples_other"] == before["samples_other"]
-          and after["slots_missed"] == before["slots_missed"]
+          and after["slots_missed"] <= before["slots_missed"] + SILENT_READS
           and after["samples_good"] > before["samples_good"], "polls suffered:", before, after)
 
 
