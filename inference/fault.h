@@ -16,4 +16,7 @@ int mw_fault(struct mw_model_fault *ret_why, int result, const char *words, int6
 int mw_fault_named(struct mw_model_fault *ret_why, int result, const char *words, const char *name,
                    int64_t a, int64_t b);
 
+/* Adds words to those that ret_why has. */
+int mw_fault_append(struct mw_model_fault *ret_why, int result, const char *words);
+
 #endif

@@ -67,6 +67,19 @@ int32_t mw_requantize_single(int32_t x, int32_t mantissa, int32_t shift)
     return (int32_t)((product + (INT64_C(1) << (total - 1))) >> total);
 }
 
+int32_t mw_requantize(int32_t x, struct mw_multiplier m, enum mw_rounding rounding)
+{
+    return rounding == MW_ROUNDING_DOUBLE ? mw_requantize_double(x, m.mantissa, m.shift)
+                                          : mw_requantize_single(x, m.mantissa, m.shift);
+}
+
+int32_t mw_requantize_wide(int64_t x, struct mw_multiplier m)
+{
+    int32_t mantissa = m.mantissa < 0x7fff0000 ? (m.mantissa + (1 << 15)) >> 16 : 0x7fff;
+    int32_t total = 15 - m.shift; /* 8 .. 46 */
+    return (int32_t)((x * mantissa + (INT64_C(1) << (total - 1))) >> total);
+}
+
 int32_t mw_quantize(const struct mw_quant *q, float value)
 {
     const int32_t far = 1 << 30;

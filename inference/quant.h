@@ -34,6 +34,14 @@ double mw_real_multiplier_per_channel(float in, float weights, float out);
 int32_t mw_requantize_double(int32_t x, int32_t mantissa, int32_t shift);
 int32_t mw_requantize_single(int32_t x, int32_t mantissa, int32_t shift);
 
+/* The same with a pair; the family is chosen. A shift below -31 does not occur: the pair is zero.
+ */
+int32_t mw_requantize(int32_t x, struct mw_multiplier m, enum mw_rounding rounding);
+
+/* The accumulator of 64 bits that int16 activations have, in both families: the mantissa is cut to
+ * 16 bits first. |x| < 2^47, shift -31 .. 7. */
+int32_t mw_requantize_wide(int64_t x, struct mw_multiplier m);
+
 /* The int8 value of a real one, not clamped to int8 but to +-2^30: zero + value / scale, rounded
  * half away from zero in float32. Not a number gives zero. */
 int32_t mw_quantize(const struct mw_quant *q, float value);

@@ -123,7 +123,7 @@ START_TEST(every_layer_has_the_published_parameters)
             sscanf(line, "%u,%u,%u,%*[^,],%*[^,],%d,%*[^,],%*d,%*[^,],%*[^,],%d,%d,%d,%d,%d", &i,
                    &n_in, &n_out, &in_zero, &out_zero, &multiplier, &shift, &out_min, &out_max),
             9);
-        const struct mw_dense_s8 *layer = &l.model.layers[i];
+        const struct mw_dense_s8 *layer = mw_model_dense(&l.model, i);
         ck_assert_uint_eq(layer->n_in, n_in);
         ck_assert_uint_eq(layer->n_out, n_out);
         ck_assert_uint_eq(layer->n_multipliers, 1);
