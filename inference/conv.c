@@ -83,28 +83,33 @@ static void run_forward(const void *params, const void *const *in, void *const *
                                    o);
 }
 
-/* The input position whose tap k falls on output position `at`; -1: there is none. */
-static int32_t source(int32_t at, int32_t k, int32_t pad, int32_t stride, int32_t n_in)
+/* Along an axis, taps first, first + stride, … meet output position `at`; the first meets input
+ * position *ret_from, each next one the position before. */
+static int32_t first_tap(int32_t at, int32_t pad, int32_t stride, int32_t *ret_from)
 {
-    int32_t far = at + pad - k;
-    return far >= 0 && far % stride == 0 && far / stride < n_in ? far / stride : -1;
+    *ret_from = (at + pad) / stride;
+    return (at + pad) % stride;
+}
+
+static int32_t backward_row(const struct conv *c, const int8_t *w, const int8_t *row, int32_t ox)
+{
+    int32_t ix, sum = 0;
+    for (int32_t kx = first_tap(ox, c->pad_w, c->stride_w, &ix); kx < c->filter_w && ix >= 0;
+         kx += c->stride_w, ix--)
+        if (ix < c->in_w)
+            sum += dot(w + kx * c->w_place, row + ix * c->in_c, c->depth, c->in_zero);
+    return sum;
 }
 
 static int32_t backward_sum(const struct conv *c, const int8_t *image, int32_t oy, int32_t ox,
                             int32_t o)
 {
     const int8_t *w = c->weights + (size_t)o * (size_t)c->w_out;
-    int32_t sum = 0;
-    for (int32_t ky = 0; ky < c->filter_h; ky++) {
-        int32_t iy = source(oy, ky, c->pad_h, c->stride_h, c->in_h);
-        for (int32_t kx = 0; kx < c->filter_w && iy >= 0; kx++) {
-            int32_t ix = source(ox, kx, c->pad_w, c->stride_w, c->in_w);
-            if (ix >= 0)
-                sum += dot(w + ky * c->w_row + kx * c->w_place,
-                           image + ((size_t)iy * (size_t)c->in_w + (size_t)ix) * (size_t)c->in_c,
-                           c->depth, c->in_zero);
-        }
-    }
+    int32_t iy, sum = 0;
+    for (int32_t ky = first_tap(oy, c->pad_h, c->stride_h, &iy); ky < c->filter_h && iy >= 0;
+         ky += c->stride_h, iy--)
+        if (iy < c->in_h)
+            sum += backward_row(c, w + ky * c->w_row, image + iy * c->in_w * c->in_c, ox);
     return sum;
 }
 
@@ -230,7 +235,6 @@ static int complete(struct mw_build *b, struct conv *c, struct mw_op *op, uint32
                                         MW_QUANT_MAX_SHIFT, &c->mantissas, &c->shifts);
     if (result < 0)
         return result;
-    b->n_macs += (uint64_t)out->n_items * n_terms;
     op->params = mw_keep(b, c, sizeof *c);
     return MW_OK;
 }
@@ -252,6 +256,7 @@ int mw_prepare_conv(struct mw_build *b, struct mw_op *op)
     c.per_group = c.out_c / (c.in_c / c.depth);
     c.w_out = c.filter_h * c.w_row;
     op->run = run_forward;
+    b->n_macs += (uint64_t)out.n_items * (uint32_t)(c.filter_h * c.filter_w * c.depth);
     return complete(b, &c, op, 2, CONV_ACTIVATION, &in, &w, &out);
 }
 
@@ -272,6 +277,7 @@ int mw_prepare_depthwise(struct mw_build *b, struct mw_op *op)
     c.per_group = c.out_c / c.in_c;
     c.w_out = 1;
     op->run = run_forward;
+    b->n_macs += (uint64_t)out.n_items * (uint32_t)(c.filter_h * c.filter_w * c.depth);
     return complete(b, &c, op, 2, DEPTHWISE_ACTIVATION, &in, &w, &out);
 }
 
@@ -299,5 +305,6 @@ int mw_prepare_transpose_conv(struct mw_build *b, struct mw_op *op)
         return mw_refuse(b, "weights for # channels on an input of #", c.depth, c.in_c);
     c.w_out = c.filter_h * c.w_row;
     op->run = run_backward;
+    b->n_macs += (uint64_t)in.n_items * (uint32_t)(c.filter_h * c.filter_w * c.out_c);
     return complete(b, &c, op, 3, TRANSPOSE_ACTIVATION, &in, &w, &out);
 }
