@@ -225,7 +225,8 @@ static void run_op(const struct mw_op *op, const void *x, void *y)
         in[i] = op->ends[i] == &AT_X ? x : op->ends[i] == &AT_Y ? y : op->ends[i];
     for (uint32_t i = 0; i < op->n_out; i++) {
         const void *end = op->ends[op->n_in + i];
-        out[i] = end == &AT_Y ? y : (void *)(uintptr_t)end; /* of the arena, which is ours */
+        /* At x is only what a copying operator leaves there; the arena is ours to write to. */
+        out[i] = end == &AT_Y ? y : (void *)(uintptr_t)(end == &AT_X ? x : end);
     }
     op->run(op->params, in, out);
 }
