@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#ifndef MW_ENGINE_NO_WORDS
+
 struct text {
     char *at, *end; /* end: the last place, kept for the terminator */
 };
@@ -70,3 +72,5 @@ int mw_fault_append(struct mw_model_fault *ret_why, int result, const char *word
     *t.at = 0;
     return result;
 }
+
+#endif

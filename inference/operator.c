@@ -49,10 +49,12 @@ const struct mw_operator *mw_operator_find(uint32_t code)
     return NULL;
 }
 
+#ifndef MW_ENGINE_NO_WORDS
 int mw_refuse(struct mw_build *build, const char *words, int64_t a, int64_t b)
 {
     return mw_fault(build->why, MW_ERR_UNSUPPORTED, words, a, b);
 }
+#endif
 
 void *mw_take(struct mw_build *build, size_t n)
 {

@@ -7,6 +7,7 @@
 #ifndef MW_INFERENCE_OPERATOR_H
 #define MW_INFERENCE_OPERATOR_H
 
+#include "inference/fault.h"
 #include "inference/quant.h"
 #include "inference/tflite.h"
 
@@ -37,7 +38,11 @@ struct mw_operator {
 const struct mw_operator *mw_operator_find(uint32_t code);
 
 /* A refusal of the present operator, MW_ERR_UNSUPPORTED; words as mw_fault. */
+#ifdef MW_ENGINE_NO_WORDS
+#define mw_refuse(build, words, a, b) mw_fault((build)->why, MW_ERR_UNSUPPORTED, words, a, b)
+#else
 int mw_refuse(struct mw_build *build, const char *words, int64_t a, int64_t b);
+#endif
 
 /* n bytes of the caller's memory, aligned to 8; NULL while measuring. */
 void *mw_take(struct mw_build *build, size_t n);

@@ -60,7 +60,8 @@ static inline int32_t activation(struct trial *t, uint32_t n_dims, const uint32_
 {
     struct graph_tensor *g = &t->tensors[t->n_tensors];
     *g = (struct graph_tensor){ .type = GRAPH_INT8, .n_dims = n_dims, .n_scales = 1, .zero = zero };
-    memcpy(g->dims, dims, n_dims * sizeof dims[0]);
+    for (uint32_t d = 0; d < n_dims; d++)
+        g->dims[d] = dims[d];
     t->scales[t->n_tensors] = scale;
     g->scales = &t->scales[t->n_tensors];
     return (int32_t)t->n_tensors++;
