@@ -94,6 +94,8 @@ static int check_types(struct mw_build *b, const struct mw_tensor *in, const str
                          in->index, in->type);
     if (out->type != in->type)
         return mw_refuse(b, "tensor # is of another type than tensor #", out->index, in->index);
+    if (wide && in->data) /* which the file need not align */
+        return mw_refuse(b, "tensor # is an int16 constant", in->index, 0);
     if (in->n_scales != 1 || out->n_scales != 1)
         return mw_refuse(b, "tensor # or # has not one scale", in->index, out->index);
     if (wide && (in->quant.zero != 0 || out->quant.zero != 0))

@@ -344,64 +344,84 @@ START_TEST(pools_count_only_what_is_inside)
 }
 END_TEST
 
+struct reduction {
+    uint32_t n_dims, dims[4], n_kept, kept[4], n_axes;
+    int32_t axes[4];
+    bool reduced[4];
+    int64_t n; /* items of a sum */
+    float in_scale, out_scale;
+    int32_t in_zero, out_zero;
+};
+
+static struct reduction pick_reduction(uint64_t *seed)
+{
+    struct reduction r = { .n_dims = (uint32_t)pick(seed, 1, 4),
+                           .n = 1,
+                           .in_scale = pick_scale(seed),
+                           .in_zero = pick(seed, -128, 127),
+                           .out_zero = pick(seed, -60, 60) };
+    r.out_scale = r.in_scale * (float)pick(seed, 1, 20) / 20;
+    uint32_t always = (uint32_t)pick(seed, 0, (int32_t)r.n_dims - 1);
+    for (uint32_t d = 0; d < r.n_dims; d++) {
+        r.dims[d] = (uint32_t)pick(seed, 1, 9);
+        r.reduced[d] = d == always || next(seed) % 2;
+        if (r.reduced[d]) {
+            r.axes[r.n_axes++] = next(seed) % 2 ? (int32_t)d : (int32_t)d - (int32_t)r.n_dims;
+            r.n *= r.dims[d];
+        } else
+            r.kept[r.n_kept++] = r.dims[d];
+    }
+    if (r.n_kept == 0)
+        r.kept[r.n_kept++] = 1;
+    return r;
+}
+
+/* Where item k of the input goes in the output. */
+static uint32_t kept_place(const struct reduction *r, uint32_t k)
+{
+    uint32_t at = 0, index[4];
+    for (uint32_t d = r->n_dims; d-- > 0; k /= r->dims[d])
+        index[d] = k % r->dims[d];
+    for (uint32_t d = 0; d < r->n_dims; d++)
+        at = r->reduced[d] ? at : at * r->dims[d] + index[d];
+    return at;
+}
+
+static void slow_mean(const struct reduction *r, uint32_t n_in, enum mw_rounding rounding)
+{
+    static int64_t sums[MAX_ITEMS];
+    memset(sums, 0, sizeof sums);
+    for (uint32_t k = 0; k < n_in; k++)
+        sums[kept_place(r, k)] += x[k];
+    struct pair p = slow_pair((double)r->in_scale / (double)r->out_scale);
+    int s = 0;
+    while (((int64_t)2 << s) <= r->n)
+        s++;
+    s = s > 32 ? 32 : s;
+    s = s > 31 + p.e ? 31 + p.e : s;
+    struct pair divided = { (int64_t)(p.m * power(s) / r->n), p.e - s };
+    for (uint32_t k = 0; k < n_in / (uint32_t)r->n; k++) {
+        int64_t v = slow_requantize(sums[k] - r->in_zero * r->n, divided, rounding);
+        expected[k] = slow_clamp(v + r->out_zero, -128, 127);
+    }
+}
+
 START_TEST(mean_over_any_axes)
 {
     uint64_t seed = 15;
     struct tally tally = { 0 };
     for (int i = 0; i < N_TRIALS; i++) {
         struct trial t = { 0 };
-        uint32_t dims[4], kept[4], n_kept = 0, n_axes = 0, n_dims = (uint32_t)pick(&seed, 1, 4);
-        int32_t axes[4];
-        bool reduced[4] = { false };
-        int64_t n = 1;
-        for (uint32_t d = 0; d < n_dims; d++) {
-            dims[d] = (uint32_t)pick(&seed, 1, 9);
-            reduced[d] = next(&seed) % 2;
-            if (reduced[d]) {
-                axes[n_axes++] = next(&seed) % 2 ? (int32_t)d : (int32_t)d - (int32_t)n_dims;
-                n *= dims[d];
-            } else
-                kept[n_kept++] = dims[d];
-        }
-        if (n_axes == 0) {
-            i--;
-            continue;
-        }
-        if (n_kept == 0)
-            kept[n_kept++] = 1;
-        float in_scale = pick_scale(&seed), out_scale = in_scale * (float)pick(&seed, 1, 20) / 20;
-        int32_t in_zero = pick(&seed, -128, 127), out_zero = pick(&seed, -60, 60);
-        int32_t in = activation(&t, n_dims, dims, in_scale, in_zero);
-        int32_t ins[] = { in, shape_constant(&t, axes, n_axes) };
-        connect(&t, 40, 2, ins, activation(&t, n_kept, kept, out_scale, out_zero), 27);
-        uint32_t n_in = count(&t.tensors[in]), n_out = n_in / (uint32_t)n;
+        struct reduction r = pick_reduction(&seed);
+        int32_t ins[2] = { activation(&t, r.n_dims, r.dims, r.in_scale, r.in_zero) };
+        ins[1] = shape_constant(&t, r.axes, r.n_axes);
+        connect(&t, 40, 2, ins, activation(&t, r.n_kept, r.kept, r.out_scale, r.out_zero), 27);
+        uint32_t n_in = count(&t.tensors[ins[0]]);
         random_bytes(&seed, x, n_in);
-
-        static int64_t sums[MAX_ITEMS];
-        memset(sums, 0, sizeof sums);
-        for (uint32_t k = 0; k < n_in; k++) {
-            uint32_t at = 0, rest = k, index[4];
-            for (uint32_t d = n_dims; d-- > 0; rest /= dims[d])
-                index[d] = rest % dims[d];
-            for (uint32_t d = 0; d < n_dims; d++)
-                at = reduced[d] ? at : at * dims[d] + index[d];
-            sums[at] += x[k];
-        }
-        struct pair p = slow_pair((double)in_scale / (double)out_scale);
-        int s = 0;
-        while (((int64_t)2 << s) <= n)
-            s++;
-        s = s > 32 ? 32 : s;
-        s = s > 31 + p.e ? 31 + p.e : s;
-        struct pair divided = { (int64_t)(p.m * power(s) / n), p.e - s };
         for (int rounding = 0; rounding < 2; rounding++) {
-            for (uint32_t k = 0; k < n_out; k++)
-                expected[k] = slow_clamp(
-                    slow_requantize(sums[k] - in_zero * n, divided, (enum mw_rounding)rounding) +
-                        out_zero,
-                    -128, 127);
+            slow_mean(&r, n_in, (enum mw_rounding)rounding);
             run_trial(&t, (enum mw_rounding)rounding, x, y);
-            compare(&tally, y, expected, n_out, "MEAN", i);
+            compare(&tally, y, expected, n_in / (uint32_t)r.n, "MEAN", i);
         }
     }
     judge(&tally, "MEAN");
@@ -409,86 +429,107 @@ START_TEST(mean_over_any_axes)
 END_TEST
 
 /* int8 to int16, then an int16x8 layer, then to float32: the wide last layer. */
+struct wide_layer {
+    uint32_t n_in, n_out, n_rows, n_scales;
+    float s_in, s_mid, s_out;
+    int32_t in_zero;
+    uint8_t fused;
+    bool has_bias;
+    int64_t bias[64];
+};
+
+static void pick_wide(struct wide_layer *l, uint64_t *seed)
+{
+    *l = (struct wide_layer){ .n_in = (uint32_t)pick(seed, 1, 60),
+                              .n_out = (uint32_t)pick(seed, 1, 20),
+                              .n_rows = (uint32_t)pick(seed, 1, 3),
+                              .s_in = pick_scale(seed),
+                              .in_zero = pick(seed, -128, 127),
+                              .fused = (uint8_t)pick(seed, 0, 1),
+                              .has_bias = next(seed) % 3 != 0 };
+    float base = pick_scale(seed);
+    l->s_mid = l->s_in / 250.0f;
+    l->s_out = l->s_mid * base * 30.0f * (float)pick(seed, 1, 40);
+    l->n_scales = next(seed) % 2 ? l->n_out : 1;
+    for (uint32_t k = 0; k < l->n_out; k++) {
+        channel_scales[k] = base * (0.5f + (float)pick(seed, 0, 1000) / 1000.0f);
+        l->bias[k] = (int64_t)pick(seed, -20000000, 20000000);
+    }
+    for (uint32_t k = 0; k < l->n_in * l->n_out; k++)
+        weights[k] = (int8_t)pick(seed, -127, 127);
+    random_bytes(seed, x, l->n_rows * l->n_in);
+}
+
+static struct graph make_wide(struct trial *t, struct graph_operator ops[3],
+                              const struct wide_layer *l)
+{
+    const uint32_t in_dims[] = { l->n_rows, l->n_in }, out_dims[] = { l->n_rows, l->n_out };
+    const uint32_t w_dims[] = { l->n_out, l->n_in };
+    int32_t in = activation(t, 2, in_dims, l->s_in, l->in_zero);
+    int32_t mid = activation(t, 2, in_dims, l->s_mid, 0);
+    int32_t w = constant(t, GRAPH_INT8, 2, w_dims, weights, 1);
+    int32_t b = constant(t, GRAPH_INT64, 1, &l->n_out, l->bias, 8);
+    int32_t out = activation(t, 2, out_dims, l->s_out, 0), real = activation(t, 2, out_dims, 1, 0);
+    t->tensors[mid].type = t->tensors[out].type = GRAPH_INT16;
+    t->tensors[real].type = GRAPH_FLOAT32;
+    t->tensors[real].n_scales = 0;
+    t->tensors[w].scales = channel_scales;
+    t->tensors[w].n_scales = l->n_scales;
+    t->scales[b] = l->s_mid * channel_scales[0];
+    t->tensors[b].scales = &t->scales[b];
+    t->tensors[b].n_scales = 1;
+    connect(t, 114, 1, &in, mid, 0);
+    ops[0] = t->op;
+    connect(t, 9, 3, (const int32_t[]){ mid, w, l->has_bias ? b : -1 }, out, 8);
+    option(t, 0, 1, l->fused);
+    ops[1] = t->op;
+    connect(t, 6, 1, &out, real, 0);
+    ops[2] = t->op;
+    struct graph graph = graph_of(t);
+    graph.operators = ops;
+    graph.n_operators = 3;
+    return graph;
+}
+
+/* Output r in steps of s_out. */
+static int64_t slow_wide(const struct wide_layer *l, uint32_t r, enum mw_rounding rounding)
+{
+    uint32_t o = r % l->n_out;
+    struct pair to_16 = slow_pair((double)l->s_in / (double)l->s_mid);
+    wide acc = l->has_bias ? l->bias[o] : 0;
+    for (uint32_t k = 0; k < l->n_in; k++) {
+        int64_t q = slow_requantize(x[r / l->n_out * l->n_in + k] - l->in_zero, to_16, rounding);
+        q = q < -32768 ? -32768 : q > 32767 ? 32767 : q;
+        acc += weights[o * l->n_in + k] * q;
+    }
+    float product = l->s_mid * channel_scales[0];
+    double exact = (double)l->s_mid * (double)channel_scales[o];
+    struct pair m = slow_pair((l->n_scales == 1 ? (double)product : exact) / (double)l->s_out);
+    int64_t cut = m.m < 0x7fff0000 ? (m.m + 32768) / 65536 : 0x7fff;
+    int64_t v = (int64_t)floor_div(acc * cut + power(14 - m.e), power(15 - m.e));
+    int64_t min = l->fused ? 0 : -32768;
+    return v < min ? min : v > 32767 ? 32767 : v;
+}
+
 START_TEST(the_last_layer_may_have_int16_activations)
 {
     uint64_t seed = 16;
     uint32_t n_all = 0, n_inside = 0;
     for (int i = 0; i < N_TRIALS; i++) {
         struct trial t = { 0 };
-        uint32_t n_in = (uint32_t)pick(&seed, 1, 60), n_out = (uint32_t)pick(&seed, 1, 20);
-        uint32_t n_rows = (uint32_t)pick(&seed, 1, 3);
-        const uint32_t in_dims[] = { n_rows, n_in }, out_dims[] = { n_rows, n_out };
-        static int64_t wide_bias[64];
-        float s_in = pick_scale(&seed), s_mid = s_in / 250.0f, base = pick_scale(&seed);
-        float s_out = s_mid * base * 30.0f * (float)pick(&seed, 1, 40);
-        int32_t in_zero = pick(&seed, -128, 127);
-        uint8_t fused = (uint8_t)pick(&seed, 0, 1);
-        bool has_bias = next(&seed) % 3 != 0;
-        uint32_t n_scales = next(&seed) % 2 ? n_out : 1;
-        for (uint32_t k = 0; k < n_out; k++) {
-            channel_scales[k] = base * (0.5f + (float)pick(&seed, 0, 1000) / 1000.0f);
-            wide_bias[k] = (int64_t)pick(&seed, -20000000, 20000000);
-        }
-        for (uint32_t k = 0; k < n_in * n_out; k++)
-            weights[k] = (int8_t)pick(&seed, -127, 127);
-        random_bytes(&seed, x, n_rows * n_in);
-        int32_t in = activation(&t, 2, in_dims, s_in, in_zero);
-        int32_t mid = activation(&t, 2, in_dims, s_mid, 0);
-        t.tensors[mid].type = GRAPH_INT16;
-        int32_t w = constant(&t, GRAPH_INT8, 2, (const uint32_t[]){ n_out, n_in }, weights, 1);
-        t.tensors[w].scales = channel_scales;
-        t.tensors[w].n_scales = n_scales;
-        int32_t b = constant(&t, GRAPH_INT64, 1, &n_out, wide_bias, 8);
-        t.scales[b] = s_mid * channel_scales[0];
-        t.tensors[b].scales = &t.scales[b];
-        t.tensors[b].n_scales = 1;
-        int32_t out = activation(&t, 2, out_dims, s_out, 0);
-        t.tensors[out].type = GRAPH_INT16;
-        int32_t real = activation(&t, 2, out_dims, s_out, 0);
-        t.tensors[real].type = GRAPH_FLOAT32;
-        t.tensors[real].n_scales = 0;
-        const struct graph_operator ops[3] = {
-            { .code = 114, .version = 1, .ins = { in }, .n_ins = 1, .outs = { mid }, .n_outs = 1 },
-            { .code = 9,
-              .version = 7,
-              .ins = { mid, w, has_bias ? b : -1 },
-              .n_ins = 3,
-              .outs = { out },
-              .n_outs = 1,
-              .options_type = 8,
-              .options = { { .id = 0, .width = 1, .value = fused } },
-              .n_options = 1 },
-            { .code = 6, .version = 3, .ins = { out }, .n_ins = 1, .outs = { real }, .n_outs = 1 },
-        };
-        struct graph graph = graph_of(&t);
-        graph.operators = ops;
-        graph.n_operators = 3;
-        graph.output = (uint32_t)real;
-        float floats[64], ends[64];
+        struct graph_operator ops[3];
+        struct wide_layer l;
+        float floats[64];
+        pick_wide(&l, &seed);
+        struct graph graph = make_wide(&t, ops, &l);
         for (int rounding = 0; rounding < 2; rounding++) {
-            struct pair p = slow_pair((double)s_in / (double)s_mid);
-            for (uint32_t r = 0; r < n_rows * n_out; r++) {
-                uint32_t o = r % n_out;
-                wide acc = has_bias ? wide_bias[o] : 0;
-                for (uint32_t k = 0; k < n_in; k++) {
-                    int64_t q = slow_requantize(x[r / n_out * n_in + k] - in_zero, p,
-                                                (enum mw_rounding)rounding);
-                    q = q < -32768 ? -32768 : q > 32767 ? 32767 : q;
-                    acc += weights[o * n_in + k] * q;
-                }
-                float product = s_mid * channel_scales[0];
-                struct pair m = slow_pair(
-                    n_scales == 1 ? (double)product / (double)s_out
-                                  : (double)s_mid * (double)channel_scales[o] / (double)s_out);
-                int64_t cut = m.m < 0x7fff0000 ? (m.m + 32768) / 65536 : 0x7fff;
-                int64_t v = (int64_t)floor_div(acc * cut + power(14 - m.e), power(15 - m.e));
-                v = v < (fused ? 0 : -32768) ? (fused ? 0 : -32768) : v > 32767 ? 32767 : v;
-                ends[r] = (float)((double)s_out * (double)v);
-                n_inside += v > -32768 && v < 32767 && v != 0;
-                n_all++;
-            }
             run_graph(&graph, (enum mw_rounding)rounding, x, floats, NULL);
-            ck_assert_mem_eq(floats, ends, n_rows * n_out * sizeof ends[0]);
+            for (uint32_t r = 0; r < l.n_rows * l.n_out; r++, n_all++) {
+                int64_t v = slow_wide(&l, r, (enum mw_rounding)rounding);
+                float real = (float)((double)l.s_out * (double)v);
+                ck_assert_mem_eq(&floats[r], &real, sizeof real);
+                n_inside += v > -32768 && v < 32767 && v != 0;
+            }
         }
     }
     printf("int16x8: %u values, %u not at an end\n", n_all, n_inside);
