@@ -256,6 +256,7 @@ int mw_prepare_conv(struct mw_build *b, struct mw_op *op)
     c.per_group = c.out_c / (c.in_c / c.depth);
     c.w_out = c.filter_h * c.w_row;
     op->run = run_forward;
+    op->n_in = 1;
     b->n_macs += (uint64_t)out.n_items * (uint32_t)(c.filter_h * c.filter_w * c.depth);
     return complete(b, &c, op, 2, CONV_ACTIVATION, &in, &w, &out);
 }
@@ -277,6 +278,7 @@ int mw_prepare_depthwise(struct mw_build *b, struct mw_op *op)
     c.per_group = c.out_c / c.in_c;
     c.w_out = 1;
     op->run = run_forward;
+    op->n_in = 1;
     b->n_macs += (uint64_t)out.n_items * (uint32_t)(c.filter_h * c.filter_w * c.depth);
     return complete(b, &c, op, 2, DEPTHWISE_ACTIVATION, &in, &w, &out);
 }

@@ -67,9 +67,8 @@ static bool bias_scale_fits(const struct mw_tensor *in, const struct mw_tensor *
 {
     if (weights->n_scales > 1)
         return true;
-    float product = in->quant.scale * weights->quant.scale;
-    double difference = (double)product - (double)bias->quant.scale;
-    return (difference < 0 ? -difference : difference) / (double)out->quant.scale <= 0.02;
+    return mw_bias_scale_fits(in->quant.scale, weights->quant.scale, bias->quant.scale,
+                              out->quant.scale);
 }
 
 static int check_shapes(struct mw_build *b, const struct mw_tensor *in, const struct mw_tensor *w,
@@ -161,6 +160,7 @@ int mw_prepare_dense(struct mw_build *b, struct mw_op *op)
     b->n_macs += (uint64_t)d.n_rows * layer->n_in * layer->n_out;
     op->params = mw_keep(b, &d, sizeof d);
     op->run = run_s8;
+    op->n_in = 1; /* weights and bias are in the layer */
 #ifdef MW_ENGINE_DENSE_ONLY
     if (wide)
         return mw_refuse(b, "int16 is not part of this build", 0, 0);

@@ -203,6 +203,7 @@ int mw_model_init(struct mw_model *ret_model, const uint8_t *bytes, size_t n_byt
         .out_type = l.out.type,
         .in = l.in.quant,
         .out = l.out.quant,
+        .ends_may_overlap = l.plan.ends_may_overlap,
         .n_macs = l.build.n_macs,
         .rounding = rounding,
         .card = l.file.card,

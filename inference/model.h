@@ -10,6 +10,7 @@
 #ifndef MW_INFERENCE_MODEL_H
 #define MW_INFERENCE_MODEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -64,6 +65,7 @@ struct mw_model {
     uint32_t n_in_bytes, n_out_bytes;
     uint8_t in_type, out_type; /* enum mw_type: INT8, INT16 or FLOAT32 */
     struct mw_quant in, out;   /* scale 0 where float32 */
+    bool ends_may_overlap;     /* x is read for the last time before y is first written */
     uint64_t n_macs;           /* multiply-accumulates of one inference, at most */
     enum mw_rounding rounding;
     const uint8_t *card; /* the detector card's bytes within the file, or NULL */

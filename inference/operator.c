@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* Parameters hold pointers and 32-bit numbers, nothing wider. */
+#define TAKE_ALIGNMENT sizeof(void *)
+
 /* max_version: those of TensorFlow Lite's core/kernels/register.cc of 2.16; each attribute that a
  * newer version brought is checked by itself. */
 static const struct mw_operator OPERATORS[] = {
@@ -59,7 +62,7 @@ int mw_refuse(struct mw_build *build, const char *words, int64_t a, int64_t b)
 void *mw_take(struct mw_build *build, size_t n)
 {
     uint8_t *at = build->memory ? build->memory + build->n_used : NULL;
-    build->n_used += (n + 7) / 8 * 8;
+    build->n_used += (n + TAKE_ALIGNMENT - 1) / TAKE_ALIGNMENT * TAKE_ALIGNMENT;
     return at;
 }
 
@@ -160,14 +163,14 @@ int mw_fused_range(struct mw_build *build, uint8_t activation, const struct mw_q
     int32_t min = INT8_MIN, max = INT8_MAX;
     switch (activation) {
     case MW_TFLITE_NONE: break;
-    case MW_TFLITE_RELU: min = mw_quantize(out, 0.0f); break;
+    case MW_TFLITE_RELU: min = mw_quantize_whole(out, 0); break;
     case MW_TFLITE_RELU6:
-        min = mw_quantize(out, 0.0f);
-        max = mw_quantize(out, 6.0f);
+        min = mw_quantize_whole(out, 0);
+        max = mw_quantize_whole(out, 6);
         break;
     case MW_TFLITE_RELU_N1_TO_1:
-        min = mw_quantize(out, -1.0f);
-        max = mw_quantize(out, 1.0f);
+        min = mw_quantize_whole(out, -1);
+        max = mw_quantize_whole(out, 1);
         break;
     default: return mw_refuse(build, "fused activation # is not supported", activation, 0);
     }
@@ -178,7 +181,9 @@ int mw_fused_range(struct mw_build *build, uint8_t activation, const struct mw_q
 
 int mw_make_multiplier(struct mw_build *build, double real, struct mw_multiplier *ret)
 {
-    if (!(real <= (double)(UINT32_C(1) << MW_QUANT_MAX_SHIFT)) ||
+    uint64_t bits; /* compared as such, not as a number: firmware may have no floating point */
+    memcpy(&bits, &real, sizeof bits);
+    if (bits >> 52 >= 0x7ff || /* infinite, no number, or negative */
         mw_quantize_multiplier(real, MW_ROUNDING_DOUBLE).shift > MW_QUANT_MAX_SHIFT)
         return mw_refuse(build, "values are scaled up by 2^30 or more", 0, 0);
     *ret = mw_quantize_multiplier(real, build->rounding);

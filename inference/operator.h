@@ -44,7 +44,7 @@ const struct mw_operator *mw_operator_find(uint32_t code);
 int mw_refuse(struct mw_build *build, const char *words, int64_t a, int64_t b);
 #endif
 
-/* n bytes of the caller's memory, aligned to 8; NULL while measuring. */
+/* n bytes of the caller's memory, aligned for pointers; NULL while measuring. */
 void *mw_take(struct mw_build *build, size_t n);
 
 /* A copy of n bytes there, or NULL. */

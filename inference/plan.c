@@ -168,11 +168,17 @@ static void place_all(struct mw_plan *plan)
 
 static void tell_places(struct mw_plan *plan)
 {
+    uint32_t last_x = 0, first_y = UINT32_MAX;
     for (uint32_t i = 0; i < plan->n_tensors; i++) {
         const struct mw_planned *home = home_of(plan, &plan->tensors[i]);
         plan->tensors[i].place = home->place;
         plan->tensors[i].offset = home->offset;
+        if (home->place == MW_PLACE_X && home->last > last_x)
+            last_x = home->last;
+        if (home->place == MW_PLACE_Y && home->first < first_y)
+            first_y = home->first;
     }
+    plan->ends_may_overlap = last_x < first_y;
 }
 
 int mw_plan_make(struct mw_plan *ret_plan, const struct mw_tflite *file, struct mw_model_fault *why)
@@ -180,6 +186,7 @@ int mw_plan_make(struct mw_plan *ret_plan, const struct mw_tflite *file, struct 
     struct mw_model_fault inner = { "" };
     ret_plan->n_tensors = 0;
     ret_plan->n_arena_bytes = 0;
+    ret_plan->ends_may_overlap = false;
     if (file->operators.n == 0)
         return MW_OK;
     int result = add(ret_plan, file, file->input, 0, &inner);

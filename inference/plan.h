@@ -13,6 +13,8 @@
 
 #include "inference/tflite.h"
 
+#include <stdbool.h>
+
 #define MW_PLAN_MAX_TENSORS 96
 #define MW_PLAN_ALIGNMENT   4
 
@@ -31,6 +33,7 @@ struct mw_plan {
     struct mw_planned tensors[MW_PLAN_MAX_TENSORS];
     uint32_t n_tensors;
     uint32_t n_arena_bytes;
+    bool ends_may_overlap; /* the input is read for the last time before the output is written */
 };
 
 /* Results and words as mw_model_measure. */

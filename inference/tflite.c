@@ -5,10 +5,10 @@
 #include "inference/card.h"
 #include "inference/fault.h"
 
-#include <float.h>
 #include <string.h>
 
 #define SCHEMA_VERSION 3
+#define LARGEST_FLOAT  0x7f7fffff /* bits; what is above is infinite, no number, or negative */
 #define MAX_CODES      64
 
 /* Field numbers: the order of the fields of each table in schema.fbs. */
@@ -145,8 +145,8 @@ static int check_quant(struct mw_fb *fb, struct mw_tensor *t, struct mw_model_fa
                         "tensor # is not quantised with # scales and zero points", t->index,
                         t->n_scales);
     for (uint32_t i = 0; i < t->n_scales; i++) {
-        float scale = mw_tensor_scale(t, i);
-        if (!(scale > 0 && scale <= FLT_MAX))
+        uint32_t bits = mw_load_u32le(t->scales + 4 * (size_t)i);
+        if (bits == 0 || bits > LARGEST_FLOAT)
             return mw_fault(why, MW_ERR_FORMAT, "tensor #: scale # is not above 0 and finite",
                             t->index, i);
     }
