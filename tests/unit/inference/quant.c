@@ -121,7 +121,7 @@ static float any_scale(uint64_t *seed)
 START_TEST(integer_steps_give_the_bits_of_floating_point)
 {
     uint64_t seed = 99;
-    for (int i = 0; i < 60000; i++) {
+    for (int i = 0; i < 15000; i++) {
         float in = any_scale(&seed), w = any_scale(&seed), out = any_scale(&seed);
         float product = in * w;
         double one = (double)product / (double)out, all = (double)in * (double)w / (double)out;
@@ -140,7 +140,7 @@ START_TEST(a_bias_scale_may_be_off_by_a_fiftieth_of_the_output)
 {
     uint64_t seed = 98;
     uint32_t n_fit = 0;
-    for (int i = 0; i < 100000; i++) {
+    for (int i = 0; i < 30000; i++) {
         float in = any_scale(&seed), w = any_scale(&seed), out = any_scale(&seed), off = 0;
         float product = in * w;
         if (!(product > 0 && product < 1e30f))
@@ -153,7 +153,7 @@ START_TEST(a_bias_scale_may_be_off_by_a_fiftieth_of_the_output)
         ck_assert_int_eq(mw_bias_scale_fits(in, w, off, out), beyond <= 0.02);
         n_fit += beyond <= 0.02;
     }
-    ck_assert_uint_gt(n_fit, 10000);
+    ck_assert_uint_gt(n_fit, 3000);
     ck_assert(mw_bias_scale_fits(0.5f, 0.5f, 0.25f, 1e-30f));
     ck_assert(!mw_bias_scale_fits(0.5f, 0.5f, 0.0f, 1.0f));
     ck_assert(mw_bias_scale_fits(0.5f, 0.5f, 0.0f, 12.5f));
