@@ -97,7 +97,7 @@ static void print_ends(const struct mw_tflite *file, const struct mw_fb_vector *
     }
 }
 
-static void print_operators(const struct mw_tflite *file)
+static void print_operators(const struct graph_facts *facts, const struct mw_tflite *file)
 {
     for (uint32_t i = 0; i < file->operators.n; i++) {
         struct mw_node node;
@@ -107,6 +107,8 @@ static void print_operators(const struct mw_tflite *file)
         print_ends(file, &node.ins);
         fputs(" ->", stdout);
         print_ends(file, &node.outs);
+        if (facts->kernels[i])
+            printf(", kernel %s", facts->kernels[i]);
         putchar('\n');
     }
 }
@@ -133,7 +135,7 @@ void graph_print(const struct graph_facts *facts, const struct mw_tflite *file)
     printf("%-11s%u, %llu multiply-accumulates, %llu bytes of constants\n", "operators",
            file->operators.n, (unsigned long long)facts->n_macs,
            (unsigned long long)facts->n_parameter_bytes);
-    print_operators(file);
+    print_operators(facts, file);
     printf("%-11s%u, %u bytes of arena\n", "tensors", file->tensors.n, facts->plan.n_arena_bytes);
     for (uint32_t i = 0; i < file->tensors.n; i++) {
         const struct mw_planned *planned = mw_plan_find(&facts->plan, i);
@@ -193,7 +195,7 @@ static void print_json_dense(const struct mw_tflite *file, const struct mw_node 
     putchar(']');
 }
 
-static void print_json_operators(const struct mw_tflite *file)
+static void print_json_operators(const struct graph_facts *facts, const struct mw_tflite *file)
 {
     for (uint32_t i = 0; i < file->operators.n; i++) {
         struct mw_node node;
@@ -202,6 +204,8 @@ static void print_json_operators(const struct mw_tflite *file)
         printf("%s{\"operator\":\"%s\",\"version\":%u", i ? "," : "", node.name, node.version);
         print_json_ends("inputs", file, &node.ins);
         print_json_ends("outputs", file, &node.outs);
+        if (facts->kernels[i])
+            printf(",\"kernel\":\"%s\"", facts->kernels[i]);
         if (node.code == CODE_FULLY_CONNECTED)
             print_json_dense(file, &node);
         putchar('}');
@@ -240,7 +244,7 @@ void graph_print_json(const struct graph_facts *facts, const struct mw_tflite *f
     printf("\"macs\":%llu,\"parameter_bytes\":%llu,\"arena_bytes\":%u,\"operators\":[",
            (unsigned long long)facts->n_macs, (unsigned long long)facts->n_parameter_bytes,
            facts->plan.n_arena_bytes);
-    print_json_operators(file);
+    print_json_operators(facts, file);
     fputs("],\"tensors\":[", stdout);
     for (uint32_t i = 0; i < file->tensors.n; i++) {
         if (i > 0)

@@ -9,6 +9,7 @@
 struct graph_facts {
     struct mw_plan plan;
     uint64_t n_macs, n_parameter_bytes;
+    const char *kernels[MW_MODEL_MAX_LAYERS]; /* what computes each operator; NULL: not told */
 };
 
 /* Prepares the model once, in n_memory bytes of its own, to count. Results as mw_model_init. */

@@ -48,8 +48,8 @@ struct mw_dense_s8 {
     int32_t in_zero, out_zero, out_min, out_max;
 };
 
-/* One operator, ready to run: its inputs, then its outputs. A pointer to mw_at_x or mw_at_y stands
- * for the caller's buffer. In the caller's memory. */
+/* One operator, ready to run: its inputs, then its outputs. A mark stands for each of the
+ * caller's two buffers. In the caller's memory. */
 struct mw_op {
     void (*run)(const void *params, const void *const *in, void *const *out);
     const void *params; /* of the operator's own form */
@@ -86,9 +86,12 @@ int mw_model_init(struct mw_model *ret_model, const uint8_t *bytes, size_t n_byt
                   enum mw_rounding rounding, void *memory, size_t memory_bytes,
                   struct mw_model_fault *ret_why);
 
+/* The int8 FULLY_CONNECTED that operator `layer` is, or NULL. For kernels and golden tests. */
+struct mw_dense_s8 *mw_model_dense(const struct mw_model *model, uint32_t layer);
+
 /* One inference: x of the input's type [n_in], y of the output's [n_out], each aligned for its
- * type; they may not overlap each other or the arena. Cannot fail. An empty graph writes nothing.
- */
+ * type. Neither may overlap the arena, nor each other unless ends_may_overlap: then they may be one
+ * buffer. Cannot fail. An empty graph writes nothing. */
 void mw_model_run(const struct mw_model *model, const void *x, void *y);
 
 /* As run, layer by layer: after_layer gets the n bytes of each operator's first output. For golden
@@ -97,9 +100,6 @@ void mw_model_run_traced(const struct mw_model *model, const void *x, void *y,
                          void (*after_layer)(void *ctx, uint32_t layer, const int8_t *out,
                                              uint32_t n),
                          void *ctx);
-
-/* The int8 FULLY_CONNECTED that operator `layer` is, or NULL. For kernels and golden tests. */
-struct mw_dense_s8 *mw_model_dense(const struct mw_model *model, uint32_t layer);
 
 /* float to int8 and back. Source: TFLite reference/quantize.h: round half away from zero of x
  * divided by scale in float32, plus zero, clamped. NaN gives zero. */
