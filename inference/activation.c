@@ -44,7 +44,7 @@ static void run_clamp(const void *params, const void *const *in, void *const *ou
         y[i] = mw_clamp_s8(x[i], p->out_min, p->out_max);
 }
 
-static int read_ends(struct mw_build *b, struct mw_tensor *in, struct mw_tensor *out)
+static int read_unary(struct mw_build *b, struct mw_tensor *in, struct mw_tensor *out)
 {
     int result = mw_input_s8(b, 0, in);
     if (result == MW_OK)
@@ -70,7 +70,7 @@ static struct slope slope_of(const struct mw_build *b, const struct mw_tensor *i
 int mw_prepare_relu(struct mw_build *b, struct mw_op *op)
 {
     struct mw_tensor in, out;
-    int result = read_ends(b, &in, &out);
+    int result = read_unary(b, &in, &out);
     if (result < 0)
         return result;
     struct slope p = slope_of(b, &in, &out);
@@ -86,7 +86,7 @@ int mw_prepare_relu(struct mw_build *b, struct mw_op *op)
 int mw_prepare_leaky_relu(struct mw_build *b, struct mw_op *op)
 {
     struct mw_tensor in, out;
-    int result = read_ends(b, &in, &out);
+    int result = read_unary(b, &in, &out);
     float alpha = mw_option_f32(b, OPTION_ALPHA, 0.0f);
     if (result == MW_OK && !(alpha >= 0.0f && alpha <= FLT_MAX))
         result = mw_refuse(b, "alpha is not 0 or above", 0, 0);
@@ -106,7 +106,7 @@ int mw_prepare_leaky_relu(struct mw_build *b, struct mw_op *op)
 int mw_prepare_relu6(struct mw_build *b, struct mw_op *op)
 {
     struct mw_tensor in, out;
-    int result = read_ends(b, &in, &out);
+    int result = read_unary(b, &in, &out);
     if (result < 0)
         return result;
     if (!mw_same_quant(&in, &out))
@@ -150,7 +150,7 @@ int mw_prepare_logistic(struct mw_build *b, struct mw_op *op)
 {
     struct mw_tensor in, out;
     bool logistic = b->node.code == CODE_LOGISTIC;
-    int result = read_ends(b, &in, &out);
+    int result = read_unary(b, &in, &out);
     if (result < 0)
         return result;
     if (out.quant.scale != (logistic ? 0x1p-8f : 0x1p-7f) ||

@@ -10,7 +10,7 @@
 #include "inference/operator.h"
 #include "inference/walk.h"
 
-enum { OPTION_ACTIVATION = 0, OPTION_POT_SCALE };
+enum { BINARY_ACTIVATION = 0, BINARY_POT_SCALE };
 enum { CODE_SUB = 41 };
 
 #define LEFT_SHIFT 20
@@ -22,7 +22,7 @@ struct binary {
     int32_t zero_1, zero_2, out_zero, out_min, out_max, sign;
 };
 
-static int8_t add(const struct binary *p, int32_t x1, int32_t x2)
+static int8_t add_pair(const struct binary *p, int32_t x1, int32_t x2)
 {
     int32_t one = (x1 - p->zero_1) * (1 << LEFT_SHIFT), two = (x2 - p->zero_2) * (1 << LEFT_SHIFT);
     int32_t sum = mw_requantize(one, p->first, p->rounding) +
@@ -38,8 +38,8 @@ static int8_t multiply(const struct binary *p, int32_t x1, int32_t x2)
                        p->out_min, p->out_max);
 }
 
-static void run(const struct binary *p, const void *const *in, void *const *out,
-                int8_t (*one)(const struct binary *p, int32_t x1, int32_t x2))
+static void run_pairs(const struct binary *p, const void *const *in, void *const *out,
+                      int8_t (*one)(const struct binary *p, int32_t x1, int32_t x2))
 {
     const int8_t *x1 = in[0], *x2 = in[1];
     int8_t *y = out[0];
@@ -53,12 +53,12 @@ static void run(const struct binary *p, const void *const *in, void *const *out,
 
 static void run_add(const void *params, const void *const *in, void *const *out)
 {
-    run(params, in, out, add);
+    run_pairs(params, in, out, add_pair);
 }
 
 static void run_mul(const void *params, const void *const *in, void *const *out)
 {
-    run(params, in, out, multiply);
+    run_pairs(params, in, out, multiply);
 }
 
 /* Size of dimension d of the output in an operand, 1 where the operand has fewer; and its step. */
@@ -103,7 +103,7 @@ static int read_operands(struct mw_build *b, struct binary *p, struct mw_tensor 
     if (result == MW_OK)
         result = make_walk(b, &p->walk, t1, t2, out);
     if (result == MW_OK)
-        result = mw_fused_range(b, mw_option_u8(b, OPTION_ACTIVATION, 0), &out->quant, &p->out_min,
+        result = mw_fused_range(b, mw_option_u8(b, BINARY_ACTIVATION, 0), &out->quant, &p->out_min,
                                 &p->out_max);
     if (result < 0)
         return result;

@@ -6,10 +6,8 @@
 
 #define MAX_STEP 65536
 
-enum { H = 1, W = 2, C = 3 }; /* dimensions of an image */
-
 /* Fields of the three option tables. */
-enum { OPTION_PADDING = 0, OPTION_STRIDE_W, OPTION_STRIDE_H };
+enum { CONV_PADDING = 0, CONV_STRIDE_W, CONV_STRIDE_H };
 enum { CONV_ACTIVATION = 3, CONV_DILATION_W, CONV_DILATION_H };
 enum { DEPTHWISE_ACTIVATION = 4, DEPTHWISE_DILATION_W, DEPTHWISE_DILATION_H };
 enum { TRANSPOSE_ACTIVATION = 3 };
@@ -28,7 +26,7 @@ struct conv {
     int32_t in_zero, out_zero, out_min, out_max;
 };
 
-static int8_t finish(const struct conv *c, int32_t acc, int32_t o)
+static int8_t conv_finish(const struct conv *c, int32_t acc, int32_t o)
 {
     if (c->bias)
         acc += (int32_t)mw_load_u32le(c->bias + 4 * (size_t)o);
@@ -38,7 +36,7 @@ static int8_t finish(const struct conv *c, int32_t acc, int32_t o)
                        c->out_max);
 }
 
-static int32_t dot(const int8_t *w, const int8_t *x, int32_t n, int32_t in_zero)
+static int32_t conv_dot(const int8_t *w, const int8_t *x, int32_t n, int32_t in_zero)
 {
     int32_t sum = 0;
     for (int32_t i = 0; i < n; i++)
@@ -60,9 +58,10 @@ static int32_t forward_sum(const struct conv *c, const int8_t *image, int32_t y,
         for (int32_t kx = 0; kx < c->filter_w; kx++) {
             int32_t ix = x + kx * c->dilation_w;
             if (ix >= 0 && ix < c->in_w)
-                sum += dot(w + ky * c->w_row + kx * c->w_place,
-                           group + ((size_t)iy * (size_t)c->in_w + (size_t)ix) * (size_t)c->in_c,
-                           c->depth, c->in_zero);
+                sum +=
+                    conv_dot(w + ky * c->w_row + kx * c->w_place,
+                             group + ((size_t)iy * (size_t)c->in_w + (size_t)ix) * (size_t)c->in_c,
+                             c->depth, c->in_zero);
         }
     }
     return sum;
@@ -77,10 +76,10 @@ static void run_forward(const void *params, const void *const *in, void *const *
         for (int32_t oy = 0; oy < c->out_h; oy++)
             for (int32_t ox = 0; ox < c->out_w; ox++)
                 for (int32_t o = 0; o < c->out_c; o++)
-                    *at++ = finish(c,
-                                   forward_sum(c, image, oy * c->stride_h - c->pad_h,
-                                               ox * c->stride_w - c->pad_w, o),
-                                   o);
+                    *at++ = conv_finish(c,
+                                        forward_sum(c, image, oy * c->stride_h - c->pad_h,
+                                                    ox * c->stride_w - c->pad_w, o),
+                                        o);
 }
 
 /* Along an axis, taps first, first + stride, … meet output position `at`; the first meets input
@@ -97,7 +96,7 @@ static int32_t backward_row(const struct conv *c, const int8_t *w, const int8_t 
     for (int32_t kx = first_tap(ox, c->pad_w, c->stride_w, &ix); kx < c->filter_w && ix >= 0;
          kx += c->stride_w, ix--)
         if (ix < c->in_w)
-            sum += dot(w + kx * c->w_place, row + ix * c->in_c, c->depth, c->in_zero);
+            sum += conv_dot(w + kx * c->w_place, row + ix * c->in_c, c->depth, c->in_zero);
     return sum;
 }
 
@@ -122,7 +121,7 @@ static void run_backward(const void *params, const void *const *in, void *const 
         for (int32_t oy = 0; oy < c->out_h; oy++)
             for (int32_t ox = 0; ox < c->out_w; ox++)
                 for (int32_t o = 0; o < c->out_c; o++)
-                    *at++ = finish(c, backward_sum(c, image, oy, ox, o), o);
+                    *at++ = conv_finish(c, backward_sum(c, image, oy, ox, o), o);
 }
 
 struct mw_padding mw_pad_axis(uint8_t padding, int32_t n_in, int32_t filter, int32_t stride,
@@ -155,9 +154,9 @@ static int read_dilation(struct mw_build *b, uint32_t field, int32_t *ret_step)
 
 static int read_steps(struct mw_build *b, struct conv *c, uint32_t dilation_w)
 {
-    int result = mw_read_step(b, OPTION_STRIDE_W, &c->stride_w);
+    int result = mw_read_step(b, CONV_STRIDE_W, &c->stride_w);
     if (result == MW_OK)
-        result = mw_read_step(b, OPTION_STRIDE_H, &c->stride_h);
+        result = mw_read_step(b, CONV_STRIDE_H, &c->stride_h);
     c->dilation_w = c->dilation_h = 1;
     if (result == MW_OK && dilation_w > 0)
         result = read_dilation(b, dilation_w, &c->dilation_w);
@@ -172,7 +171,7 @@ static int read_images(struct mw_build *b, struct conv *c, uint32_t input, bool 
 {
     int result = mw_input_s8(b, input, in);
     if (result == MW_OK)
-        result = mw_weights(b, 1, 4, depthwise ? C : 0, w);
+        result = mw_weights(b, 1, 4, depthwise ? MW_IMAGE_C : 0, w);
     if (result == MW_OK)
         result = mw_output_s8(b, 0, out);
     if (result < 0)
@@ -181,16 +180,16 @@ static int read_images(struct mw_build *b, struct conv *c, uint32_t input, bool 
         return mw_refuse(b, "tensors # and # are not images of as many batches", in->index,
                          out->index);
     c->n_batches = in->dims[0];
-    c->in_h = in->dims[H];
-    c->in_w = in->dims[W];
-    c->in_c = in->dims[C];
-    c->out_h = out->dims[H];
-    c->out_w = out->dims[W];
-    c->out_c = out->dims[C];
-    c->filter_h = w->dims[H];
-    c->filter_w = w->dims[W];
-    c->w_row = c->filter_w * w->dims[C];
-    c->w_place = w->dims[C];
+    c->in_h = in->dims[MW_IMAGE_H];
+    c->in_w = in->dims[MW_IMAGE_W];
+    c->in_c = in->dims[MW_IMAGE_C];
+    c->out_h = out->dims[MW_IMAGE_H];
+    c->out_w = out->dims[MW_IMAGE_W];
+    c->out_c = out->dims[MW_IMAGE_C];
+    c->filter_h = w->dims[MW_IMAGE_H];
+    c->filter_w = w->dims[MW_IMAGE_W];
+    c->w_row = c->filter_w * w->dims[MW_IMAGE_C];
+    c->w_place = w->dims[MW_IMAGE_C];
     c->weights = (const int8_t *)w->data;
     c->in_zero = in->quant.zero;
     c->out_zero = out->quant.zero;
@@ -202,7 +201,7 @@ static int read_images(struct mw_build *b, struct conv *c, uint32_t input, bool 
 /* Padding of the forward convolution from n_in to n_out positions along both axes. */
 static int read_padding(struct mw_build *b, struct conv *c, bool transposed)
 {
-    uint8_t padding = mw_option_u8(b, OPTION_PADDING, 0);
+    uint8_t padding = mw_option_u8(b, CONV_PADDING, 0);
     if (padding > 1)
         return mw_refuse(b, "padding # is not supported", padding, 0);
     if ((int64_t)(c->filter_h - 1) * c->dilation_h >= MAX_STEP ||
@@ -250,7 +249,7 @@ int mw_prepare_conv(struct mw_build *b, struct mw_op *op)
         result = read_padding(b, &c, false);
     if (result < 0)
         return result;
-    c.depth = w.dims[C];
+    c.depth = w.dims[MW_IMAGE_C];
     if (c.in_c % c.depth != 0 || w.dims[0] != c.out_c || c.out_c % (c.in_c / c.depth) != 0)
         return mw_refuse(b, "weights for # channels on an input of #", c.depth, c.in_c);
     c.per_group = c.out_c / (c.in_c / c.depth);
@@ -272,8 +271,9 @@ int mw_prepare_depthwise(struct mw_build *b, struct mw_op *op)
         result = read_padding(b, &c, false);
     if (result < 0)
         return result;
-    if (w.dims[0] != 1 || w.dims[C] != c.out_c || c.out_c % c.in_c != 0)
-        return mw_refuse(b, "weights for # outputs on an input of # channels", w.dims[C], c.in_c);
+    if (w.dims[0] != 1 || w.dims[MW_IMAGE_C] != c.out_c || c.out_c % c.in_c != 0)
+        return mw_refuse(b, "weights for # outputs on an input of # channels", w.dims[MW_IMAGE_C],
+                         c.in_c);
     c.depth = 1;
     c.per_group = c.out_c / c.in_c;
     c.w_out = 1;
@@ -298,11 +298,11 @@ int mw_prepare_transpose_conv(struct mw_build *b, struct mw_op *op)
         result = read_padding(b, &c, true);
     if (result < 0)
         return result;
-    if (n_shape != 4 || shape[0] != out.dims[0] || shape[H] != c.out_h || shape[W] != c.out_w ||
-        shape[C] != c.out_c)
+    if (n_shape != 4 || shape[0] != out.dims[0] || shape[MW_IMAGE_H] != c.out_h ||
+        shape[MW_IMAGE_W] != c.out_w || shape[MW_IMAGE_C] != c.out_c)
         return mw_refuse(b, "tensor # is not the output's shape", mw_node_in(b->file, &b->node, 0),
                          0);
-    c.depth = w.dims[C];
+    c.depth = w.dims[MW_IMAGE_C];
     if (c.depth != c.in_c || w.dims[0] != c.out_c)
         return mw_refuse(b, "weights for # channels on an input of #", c.depth, c.in_c);
     c.w_out = c.filter_h * c.w_row;

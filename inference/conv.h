@@ -17,6 +17,8 @@
 
 #include "inference/operator.h"
 
+enum { MW_IMAGE_H = 1, MW_IMAGE_W, MW_IMAGE_C }; /* dimensions; 0 is the batch */
+
 /* Along one axis: output size of a forward convolution and the padding before the image. */
 struct mw_padding {
     int32_t n_out, before;

@@ -24,7 +24,7 @@ static int32_t requantized(const struct convert *p, int32_t q, int32_t min, int3
     return (int32_t)(v < min ? min : v > max ? max : v);
 }
 
-static void run_s8(const void *params, const void *const *in, void *const *out)
+static void run_to_s8(const void *params, const void *const *in, void *const *out)
 {
     const struct convert *p = params;
     const int8_t *x = in[0];
@@ -33,7 +33,7 @@ static void run_s8(const void *params, const void *const *in, void *const *out)
         y[i] = (int8_t)requantized(p, x[i], INT8_MIN, INT8_MAX);
 }
 
-static void run_s16(const void *params, const void *const *in, void *const *out)
+static void run_to_s16(const void *params, const void *const *in, void *const *out)
 {
     const struct convert *p = params;
     const int8_t *x = in[0];
@@ -57,8 +57,8 @@ static void run_dequantize_s16(const void *params, const void *const *in, void *
         y[i] = (float)((double)p->in.scale * (x[i] - p->in.zero));
 }
 
-static int read_ends(struct mw_build *b, struct convert *p, struct mw_tensor *in,
-                     struct mw_tensor *out)
+static int read_convert(struct mw_build *b, struct convert *p, struct mw_tensor *in,
+                        struct mw_tensor *out)
 {
     int result = mw_input(b, 0, in);
     if (result == MW_OK)
@@ -84,7 +84,7 @@ int mw_prepare_quantize(struct mw_build *b, struct mw_op *op)
 {
     struct mw_tensor in, out;
     struct convert p;
-    int result = read_ends(b, &p, &in, &out);
+    int result = read_convert(b, &p, &in, &out);
     if (result < 0)
         return result;
     bool to_s8 = out.type == MW_INT8, to_s16 = out.type == MW_INT16;
@@ -94,7 +94,7 @@ int mw_prepare_quantize(struct mw_build *b, struct mw_op *op)
         (to_s16 && out.quant.zero != 0))
         return mw_refuse(b, "tensor # or # has not one scale, or int16 a zero point", in.index,
                          out.index);
-    op->run = in.type == MW_FLOAT32 ? run_quantize : to_s8 ? run_s8 : run_s16;
+    op->run = in.type == MW_FLOAT32 ? run_quantize : to_s8 ? run_to_s8 : run_to_s16;
     if (in.type == MW_INT8)
         result = mw_make_multiplier(b, (double)in.quant.scale / (double)out.quant.scale, &p.m);
     op->params = mw_keep(b, &p, sizeof p);
@@ -105,7 +105,7 @@ int mw_prepare_dequantize(struct mw_build *b, struct mw_op *op)
 {
     struct mw_tensor in, out;
     struct convert p;
-    int result = read_ends(b, &p, &in, &out);
+    int result = read_convert(b, &p, &in, &out);
     if (result < 0)
         return result;
     if ((in.type != MW_INT8 && in.type != MW_INT16) || out.type != MW_FLOAT32)

@@ -6,7 +6,7 @@
 #include "inference/fault.h"
 #include "inference/weights.h"
 
-enum { OPTION_ACTIVATION = 0, OPTION_WEIGHTS_FORMAT };
+enum { DENSE_ACTIVATION = 0, DENSE_WEIGHTS_FORMAT };
 
 #define MAX_SHIFT_WIDE 7 /* of mw_requantize_wide */
 
@@ -104,7 +104,7 @@ static int check_types(struct mw_build *b, const struct mw_tensor *in, const str
 
 static int fused_range(struct mw_build *b, const struct mw_tensor *out, struct mw_dense_s8 *layer)
 {
-    uint8_t activation = mw_option_u8(b, OPTION_ACTIVATION, 0);
+    uint8_t activation = mw_option_u8(b, DENSE_ACTIVATION, 0);
     if (out->type == MW_INT8)
         return mw_fused_range(b, activation, &out->quant, &layer->out_min, &layer->out_max);
     if (activation != MW_TFLITE_NONE && activation != MW_TFLITE_RELU)
@@ -114,8 +114,8 @@ static int fused_range(struct mw_build *b, const struct mw_tensor *out, struct m
     return MW_OK;
 }
 
-static int read_ends(struct mw_build *b, struct mw_tensor *in, struct mw_tensor *weights,
-                     struct mw_tensor *out)
+static int read_dense(struct mw_build *b, struct mw_tensor *in, struct mw_tensor *weights,
+                      struct mw_tensor *out)
 {
     int result = mw_weights(b, 1, 2, 0, weights);
     if (result == MW_OK)
@@ -132,10 +132,10 @@ int mw_prepare_dense(struct mw_build *b, struct mw_op *op)
     struct mw_tensor in, weights, out, bias = { 0 };
     struct dense d = { .rounding = b->rounding };
     struct mw_dense_s8 *layer = &d.layer;
-    uint8_t format = mw_option_u8(b, OPTION_WEIGHTS_FORMAT, 0);
+    uint8_t format = mw_option_u8(b, DENSE_WEIGHTS_FORMAT, 0);
     if (format != 0)
         return mw_refuse(b, "weights format # is not supported", format, 0);
-    int result = read_ends(b, &in, &weights, &out);
+    int result = read_dense(b, &in, &weights, &out);
     if (result < 0)
         return result;
     bool wide = in.type == MW_INT16;

@@ -26,7 +26,7 @@ static int32_t sum_of(const struct mw_walk *walk, const int8_t *x)
     return sum;
 }
 
-static void run(const void *params, const void *const *in, void *const *out)
+static void run_mean(const void *params, const void *const *in, void *const *out)
 {
     const struct mean *p = params;
     const int8_t *x = in[0];
@@ -97,7 +97,7 @@ int mw_prepare_mean(struct mw_build *b, struct mw_op *op)
     p.m = divided(p.m, p.n);
     p.in_zero = in.quant.zero;
     p.out_zero = out.quant.zero;
-    op->run = run;
+    op->run = run_mean;
     op->params = mw_keep(b, &p, sizeof p);
     return MW_OK;
 }

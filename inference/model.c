@@ -50,7 +50,7 @@ static const void *address_of(const struct mw_tflite *file, const struct mw_plan
         return planned->place == MW_PLACE_X   ? (const void *)&AT_X
                : planned->place == MW_PLACE_Y ? (const void *)&AT_Y
                                               : arena + planned->offset;
-    struct mw_tensor t;
+    struct mw_tensor t = { 0 };
     if (tensor == UINT32_MAX || mw_tflite_read_tensor(file, tensor, &t, NULL) != MW_OK)
         return NULL;
     return t.data;

@@ -74,7 +74,7 @@ const void *mw_keep(struct mw_build *build, const void *bytes, size_t n)
     return at;
 }
 
-static int read_end(struct mw_build *build, uint32_t tensor, struct mw_tensor *ret_tensor)
+static int read_checked(struct mw_build *build, uint32_t tensor, struct mw_tensor *ret_tensor)
 {
     int result = mw_tflite_read_tensor(build->file, tensor, ret_tensor, build->why);
     if (result == MW_OK && !ret_tensor->data && ret_tensor->n_items > MW_MODEL_MAX_ITEMS)
@@ -90,12 +90,12 @@ bool mw_has_input(struct mw_build *build, uint32_t i)
 
 int mw_input(struct mw_build *build, uint32_t i, struct mw_tensor *ret_tensor)
 {
-    return read_end(build, mw_node_in(build->file, &build->node, i), ret_tensor);
+    return read_checked(build, mw_node_in(build->file, &build->node, i), ret_tensor);
 }
 
 int mw_output(struct mw_build *build, uint32_t i, struct mw_tensor *ret_tensor)
 {
-    return read_end(build, mw_node_out(build->file, &build->node, i), ret_tensor);
+    return read_checked(build, mw_node_out(build->file, &build->node, i), ret_tensor);
 }
 
 static int check_s8(struct mw_build *build, const struct mw_tensor *t)

@@ -21,10 +21,10 @@ const struct mw_planned *mw_plan_find(const struct mw_plan *plan, uint32_t tenso
 }
 
 /* A tensor that is written, by the caller or by operator op. */
-static int add(struct mw_plan *plan, const struct mw_tflite *file, uint32_t tensor, uint32_t op,
-               struct mw_model_fault *why)
+static int add_tensor(struct mw_plan *plan, const struct mw_tflite *file, uint32_t tensor,
+                      uint32_t op, struct mw_model_fault *why)
 {
-    struct mw_tensor t;
+    struct mw_tensor t = { 0 };
     int result = mw_tflite_read_tensor(file, tensor, &t, why);
     if (result < 0)
         return result;
@@ -58,7 +58,7 @@ static int read_by(struct mw_plan *plan, const struct mw_tflite *file, uint32_t 
         t->last = (uint16_t)op;
         return MW_OK;
     }
-    struct mw_tensor constant;
+    struct mw_tensor constant = { 0 };
     int result = mw_tflite_read_tensor(file, tensor, &constant, why);
     if (result < 0)
         return result;
@@ -99,7 +99,7 @@ static int add_operator(struct mw_plan *plan, const struct mw_tflite *file, uint
             result = read_by(plan, file, tensor, op, why);
     }
     for (uint32_t i = 0; i < node.outs.n && result == MW_OK; i++)
-        result = add(plan, file, mw_node_out(file, &node, i), op, why);
+        result = add_tensor(plan, file, mw_node_out(file, &node, i), op, why);
     const struct mw_operator *known = mw_operator_find(node.code);
     if (result == MW_OK && known && known->copies && node.ins.n > 0 && node.outs.n == 1)
         move_in(plan, mw_node_in(file, &node, 0), mw_node_out(file, &node, 0));
@@ -189,7 +189,7 @@ int mw_plan_make(struct mw_plan *ret_plan, const struct mw_tflite *file, struct 
     ret_plan->ends_may_overlap = false;
     if (file->operators.n == 0)
         return MW_OK;
-    int result = add(ret_plan, file, file->input, 0, &inner);
+    int result = add_tensor(ret_plan, file, file->input, 0, &inner);
     if (result < 0)
         return mw_fault_named(why, result, "the graph's input: $", inner.text, 0, 0);
     if (file->input == file->output)

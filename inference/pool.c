@@ -6,16 +6,8 @@
 #include "base/result.h"
 #include "inference/conv.h"
 
-enum {
-    OPTION_PADDING = 0,
-    OPTION_STRIDE_W,
-    OPTION_STRIDE_H,
-    OPTION_W,
-    OPTION_H,
-    OPTION_ACTIVATION
-};
+enum { POOL_PADDING = 0, POOL_STRIDE_W, POOL_STRIDE_H, POOL_W, POOL_H, POOL_ACTIVATION };
 enum { CODE_AVERAGE_POOL = 1 };
-enum { H = 1, W = 2, C = 3 };
 
 struct pool {
     bool average;
@@ -24,12 +16,12 @@ struct pool {
     int32_t out_min, out_max;
 };
 
-static int32_t at_least(int32_t v, int32_t min)
+static int32_t not_below(int32_t v, int32_t min)
 {
     return v < min ? min : v;
 }
 
-static int32_t at_most(int32_t v, int32_t max)
+static int32_t not_above(int32_t v, int32_t max)
 {
     return v > max ? max : v;
 }
@@ -38,18 +30,18 @@ static int32_t at_most(int32_t v, int32_t max)
 static int32_t pool_one(const struct pool *p, const int8_t *image, int32_t y, int32_t x)
 {
     int32_t sum = 0, max = INT8_MIN, n = 0;
-    for (int32_t iy = at_least(y, 0); iy < at_most(y + p->filter_h, p->in_h); iy++)
-        for (int32_t ix = at_least(x, 0); ix < at_most(x + p->filter_w, p->in_w); ix++, n++) {
+    for (int32_t iy = not_below(y, 0); iy < not_above(y + p->filter_h, p->in_h); iy++)
+        for (int32_t ix = not_below(x, 0); ix < not_above(x + p->filter_w, p->in_w); ix++, n++) {
             int32_t v = image[(iy * p->in_w + ix) * p->n_channels];
             sum += v;
-            max = at_least(v, max);
+            max = not_below(v, max);
         }
     if (!p->average || n == 0)
         return max;
     return sum > 0 ? (sum + n / 2) / n : (sum - n / 2) / n;
 }
 
-static void run(const void *params, const void *const *in, void *const *out)
+static void run_pool(const void *params, const void *const *in, void *const *out)
 {
     const struct pool *p = params;
     const int8_t *image = in[0];
@@ -65,13 +57,13 @@ static void run(const void *params, const void *const *in, void *const *out)
 
 static int read_options(struct mw_build *b, struct pool *p)
 {
-    int result = mw_read_step(b, OPTION_STRIDE_W, &p->stride_w);
+    int result = mw_read_step(b, POOL_STRIDE_W, &p->stride_w);
     if (result == MW_OK)
-        result = mw_read_step(b, OPTION_STRIDE_H, &p->stride_h);
+        result = mw_read_step(b, POOL_STRIDE_H, &p->stride_h);
     if (result == MW_OK)
-        result = mw_read_step(b, OPTION_W, &p->filter_w);
+        result = mw_read_step(b, POOL_W, &p->filter_w);
     if (result == MW_OK)
-        result = mw_read_step(b, OPTION_H, &p->filter_h);
+        result = mw_read_step(b, POOL_H, &p->filter_h);
     return result;
 }
 
@@ -85,21 +77,21 @@ static bool quant_fits(const struct mw_tensor *in, const struct mw_tensor *out)
 static int read_shapes(struct mw_build *b, struct pool *p, const struct mw_tensor *in,
                        const struct mw_tensor *out)
 {
-    uint8_t padding = mw_option_u8(b, OPTION_PADDING, 0);
+    uint8_t padding = mw_option_u8(b, POOL_PADDING, 0);
     if (padding > 1)
         return mw_refuse(b, "padding # is not supported", padding, 0);
     if (in->n_dims != 4 || out->n_dims != 4 || in->dims[0] != out->dims[0] ||
-        in->dims[C] != out->dims[C])
+        in->dims[MW_IMAGE_C] != out->dims[MW_IMAGE_C])
         return mw_refuse(b, "tensors # and # are not images of as many channels", in->index,
                          out->index);
-    struct mw_padding h = mw_pad_axis(padding, in->dims[H], p->filter_h, p->stride_h, 1);
-    struct mw_padding w = mw_pad_axis(padding, in->dims[W], p->filter_w, p->stride_w, 1);
-    if (h.n_out != out->dims[H] || w.n_out != out->dims[W])
+    struct mw_padding h = mw_pad_axis(padding, in->dims[MW_IMAGE_H], p->filter_h, p->stride_h, 1);
+    struct mw_padding w = mw_pad_axis(padding, in->dims[MW_IMAGE_W], p->filter_w, p->stride_w, 1);
+    if (h.n_out != out->dims[MW_IMAGE_H] || w.n_out != out->dims[MW_IMAGE_W])
         return mw_refuse(b, "the output is not # x #", h.n_out, w.n_out);
     p->n_batches = in->dims[0];
-    p->in_h = in->dims[H];
-    p->in_w = in->dims[W];
-    p->n_channels = in->dims[C];
+    p->in_h = in->dims[MW_IMAGE_H];
+    p->in_w = in->dims[MW_IMAGE_W];
+    p->n_channels = in->dims[MW_IMAGE_C];
     p->out_h = h.n_out;
     p->out_w = w.n_out;
     p->pad_h = h.before;
@@ -122,10 +114,10 @@ int mw_prepare_pool(struct mw_build *b, struct mw_op *op)
         return result;
     if (!quant_fits(&in, &out))
         return mw_refuse(b, "tensors # and # are not quantised alike", in.index, out.index);
-    result = mw_fused_range(b, mw_option_u8(b, OPTION_ACTIVATION, 0), &out.quant, &p.out_min,
-                            &p.out_max);
+    result =
+        mw_fused_range(b, mw_option_u8(b, POOL_ACTIVATION, 0), &out.quant, &p.out_min, &p.out_max);
     b->n_macs += (uint64_t)out.n_items * (uint64_t)p.filter_h * (uint64_t)p.filter_w;
-    op->run = run;
+    op->run = run_pool;
     op->params = mw_keep(b, &p, sizeof p);
     return result;
 }

@@ -44,7 +44,7 @@ static void run_row(const struct softmax *p, const int8_t *x, int8_t *y)
     }
 }
 
-static void run(const void *params, const void *const *in, void *const *out)
+static void run_softmax(const void *params, const void *const *in, void *const *out)
 {
     const struct softmax *p = params;
     const int8_t *x = in[0];
@@ -87,7 +87,7 @@ int mw_prepare_softmax(struct mw_build *b, struct mw_op *op)
     if (p.depth >= MAX_DEPTH)
         return mw_refuse(b, "# items in a row, fewer than # are supported", p.depth, MAX_DEPTH);
     p.n_rows = in.n_items / p.depth;
-    op->run = run;
+    op->run = run_softmax;
     op->params = mw_keep(b, &p, sizeof p);
     return MW_OK;
 }
