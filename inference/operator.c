@@ -9,7 +9,7 @@
 /* Parameters hold pointers and 32-bit numbers, nothing wider. */
 #define TAKE_ALIGNMENT sizeof(void *)
 
-/* max_version: those of TensorFlow Lite's core/kernels/register.cc of 2.16; each attribute that a
+/* max_version: not above those of TensorFlow Lite's core/kernels/register.cc; each attribute that a
  * newer version brought is checked by itself. */
 static const struct mw_operator OPERATORS[] = {
     { 9, 8, 12, 2, 3, 1, 1, false, mw_prepare_dense },
