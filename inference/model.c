@@ -2,6 +2,7 @@
 #include "inference/model.h"
 #include "base/bytes.h"
 #include "base/result.h"
+#include "inference/dense_kernel.h"
 #include "inference/dense_s8.h"
 #include "inference/fault.h"
 #include "inference/quant.h"
@@ -172,6 +173,27 @@ int mw_model_init(struct mw_model *ret_model, const uint8_t *bytes, size_t n_byt
     return MW_OK;
 }
 
+size_t mw_model_packed_bytes(const struct mw_model *model, uint32_t cpu)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < model->n_layers; i++)
+        n += mw_dense_packed_bytes(&model->layers[i], cpu);
+    return n;
+}
+
+int mw_model_accelerate(struct mw_model *model, uint32_t cpu, void *packed, size_t packed_bytes)
+{
+    if (packed && packed_bytes < mw_model_packed_bytes(model, cpu))
+        return MW_ERR_NO_MEMORY;
+    uint8_t *at = packed;
+    for (uint32_t i = 0; i < model->n_layers; i++) {
+        size_t n = packed ? mw_dense_packed_bytes(&model->layers[i], cpu) : 0;
+        mw_dense_choose(&model->layers[i], cpu, at, n);
+        at = at ? at + n : NULL;
+    }
+    return MW_OK;
+}
+
 void mw_model_run_traced(const struct mw_model *model, const int8_t *x, int8_t *y,
                          void (*after_layer)(void *ctx, uint32_t layer, const int8_t *out,
                                              uint32_t n),
@@ -179,7 +201,7 @@ void mw_model_run_traced(const struct mw_model *model, const int8_t *x, int8_t *
 {
     for (uint32_t i = 0; i < model->n_layers; i++) {
         int8_t *out = i + 1 < model->n_layers ? model->activations[i % 2] : y;
-        mw_dense_s8(&model->layers[i], model->rounding, x, out);
+        mw_dense_run(&model->layers[i], model->rounding, x, out, 1);
         if (after_layer)
             after_layer(ctx, i, out, model->layers[i].n_out);
         x = out;

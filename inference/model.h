@@ -32,6 +32,8 @@ struct mw_quant {
     int32_t zero; /* -128 .. 127 */
 };
 
+struct mw_dense_kernel;
+
 /* One FULLY_CONNECTED layer; weights and bias lie in the model's bytes. */
 struct mw_dense_s8 {
     uint32_t n_in, n_out;
@@ -41,6 +43,8 @@ struct mw_dense_s8 {
     const int8_t *shift;       /* as multiplier; positive is left */
     uint32_t n_multipliers;    /* 1 or n_out */
     int32_t in_zero, out_zero, out_min, out_max;
+    const struct mw_dense_kernel *kernel; /* NULL: the reference */
+    const void *packed;                   /* what the kernel made of the weights, or NULL */
 };
 
 struct mw_model {
@@ -67,6 +71,17 @@ int mw_model_measure(const uint8_t *bytes, size_t n_bytes, size_t *ret_memory_by
 int mw_model_init(struct mw_model *ret_model, const uint8_t *bytes, size_t n_bytes,
                   enum mw_rounding rounding, void *memory, size_t memory_bytes,
                   struct mw_model_fault *ret_why);
+
+/* How many bytes mw_model_accelerate asks for; 0 is possible. cpu: enum mw_cpu bits. */
+size_t mw_model_packed_bytes(const struct mw_model *model, uint32_t cpu);
+
+/* Gives every layer the fastest kernel that the processor has and that suits the layer; the bytes
+ * that come out stay the same. May be called again, also with cpu 0 for the reference.
+ *   cpu     enum mw_cpu bits of inference/dense_kernel.h: what the processor has
+ *   packed  aligned to 64, at least mw_model_packed_bytes; borrowed while the model is in use.
+ *           NULL: only kernels that need no packed weights
+ * MW_ERR_NO_MEMORY where packed_bytes is too small; the model is untouched then. */
+int mw_model_accelerate(struct mw_model *model, uint32_t cpu, void *packed, size_t packed_bytes);
 
 /* One inference. x int8 [n_in], y int8 [n_out]; may not overlap each other or the arena. Cannot
  * fail. An empty graph writes nothing. */
