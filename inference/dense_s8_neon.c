@@ -51,17 +51,17 @@ static bool pack(const struct mw_dense_s8 *layer, void *ret_packed)
     "ldp x12, x13, [%[rows], #32]\n ldp x14, x15, [%[rows], #48]\n"
 
 /* Eight sums across their lanes, added to what lies in memory. */
-#define ADD_TO(sums, a, b, c, d, e, f, g, h)                                  \
+#define ADD_TO(bias, sums, a, b, c, d, e, f, g, h)                            \
     "addp " a ".4s, " a ".4s, " b ".4s\n addp " c ".4s, " c ".4s, " d ".4s\n" \
     "addp " e ".4s, " e ".4s, " f ".4s\n addp " g ".4s, " g ".4s, " h ".4s\n" \
-    "ldp q16, q17, [" sums "]\n"                                              \
+    "ldp q16, q17, [" bias "]\n"                                              \
     "addp " a ".4s, " a ".4s, " c ".4s\n addp " e ".4s, " e ".4s, " g ".4s\n" \
     "add v16.4s, v16.4s, " a ".4s\n add v17.4s, v17.4s, " e ".4s\n"           \
     "stp q16, q17, [" sums "]\n"
 
-/* sums[r] += row r times x; n32 inputs, a multiple of 32 and not 0. */
+/* sums[r] = bias[r] + row r times x; n32 inputs, a multiple of 32 and not 0. */
 static void dot_rows(const int8_t *const rows[ROWS], const int8_t *x, uint32_t n32,
-                     int32_t sums[ROWS])
+                     const int32_t bias[ROWS], int32_t sums[ROWS])
 {
     __asm__ volatile(
         LOAD_ROWS
@@ -70,15 +70,15 @@ static void dot_rows(const int8_t *const rows[ROWS], const int8_t *x, uint32_t n
         "1: ldp q16, q17, [%[x]], #32\n" TWO_ROWS("x8", "x9", "v0", "v1")
             TWO_ROWS("x10", "x11", "v2", "v3") TWO_ROWS("x12", "x13", "v4", "v5")
                 TWO_ROWS("x14", "x15", "v6", "v7") "subs %w[n], %w[n], #32\n b.ne 1b\n" ADD_TO(
-                    "%[sums]", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7")
+                    "%[bias]", "%[sums]", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7")
         : [x] "+r"(x), [n] "+r"(n32)
-        : [rows] "r"(rows), [sums] "r"(sums)
+        : [rows] "r"(rows), [bias] "r"(bias), [sums] "r"(sums)
         : "cc", "memory", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "v0", "v1", "v2",
           "v3", "v4", "v5", "v6", "v7", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23",
           "v24", "v25");
 }
 
-/* The same for two windows, x and x2: sums[0 .. 7] and sums[8 .. 15]. */
+/* The same for two windows, x and x2, added to sums[0 .. 7] and sums[8 .. 15]. */
 static void dot_rows_two(const int8_t *const rows[ROWS], const int8_t *x, const int8_t *x2,
                          uint32_t n32, int32_t sums[2 * ROWS])
 {
@@ -93,8 +93,9 @@ static void dot_rows_two(const int8_t *const rows[ROWS], const int8_t *x, const 
                 TWO_WINDOWS("x11", "v3", "v11") TWO_WINDOWS("x12", "v4", "v12")
                     TWO_WINDOWS("x13", "v5", "v13") TWO_WINDOWS("x14", "v6", "v14")
                         TWO_WINDOWS("x15", "v7", "v15") "subs %w[n], %w[n], #32\n b.ne 1b\n" ADD_TO(
-                            "%[sums]", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7")
-                            ADD_TO("%[sums2]", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15")
+                            "%[sums]", "%[sums]", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7")
+                            ADD_TO("%[sums2]", "%[sums2]", "v8", "v9", "v10", "v11", "v12", "v13",
+                                   "v14", "v15")
         : [x] "+r"(x), [x2] "+r"(x2), [n] "+r"(n32)
         : [rows] "r"(rows), [sums] "r"(sums), [sums2] "r"(sums + ROWS)
         : "cc", "memory", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "v0", "v1", "v2",
@@ -132,29 +133,60 @@ static void point(const struct mw_dense_s8 *layer, uint32_t o, const int8_t *row
         rows[r] = layer->weights + (size_t)(o + r < last ? o + r : last) * layer->n_in;
 }
 
+/* Outputs from o, at most ROWS, of n_high windows, 1 or 2: sums from the biases on. */
+static void group(const struct mw_dense_s8 *layer, uint32_t o, const int8_t *x, uint32_t n_high,
+                  int32_t sums[2 * ROWS])
+{
+    const int32_t *bias = (const int32_t *)layer->packed + o;
+    const uint32_t n_in = layer->n_in, n32 = n_in & ~UINT32_C(31);
+    const int8_t *rows[ROWS];
+    point(layer, o, rows);
+    for (uint32_t h = 0; h < n_high; h++) {
+        vst1q_s32(sums + h * ROWS, vld1q_s32(bias));
+        vst1q_s32(sums + h * ROWS + 4, vld1q_s32(bias + 4));
+        if (n_in > n32)
+            dot_rest(rows, n32, x + (size_t)h * n_in + n32, n_in - n32, sums + (size_t)h * ROWS);
+    }
+    if (n32 > 0 && n_high == 1)
+        dot_rows(rows, x, n32, sums, sums);
+    else if (n32 > 0)
+        dot_rows_two(rows, x, x + n_in, n32, sums);
+}
+
+/* Whole groups for one window, several to each requantisation. Returns how many outputs. */
+static uint32_t whole_groups(const struct mw_dense_s8 *layer, struct mw_neon_finish *f,
+                             const int8_t *x, int8_t *y)
+{
+    const uint32_t n_in = layer->n_in, n = layer->n_out & ~(uint32_t)(ROWS - 1);
+    if (n_in % 32 != 0)
+        return 0;
+    const int8_t *rows[ROWS];
+    point(layer, 0, rows);
+    for (uint32_t o = 0; o < n;) {
+        int32_t sums[8 * ROWS];
+        uint32_t end = n - o < 8 * ROWS ? n - o : 8 * ROWS;
+        for (uint32_t i = 0; i < end; i += ROWS) {
+            dot_rows(rows, x, n_in, (const int32_t *)layer->packed + o + i, sums + i);
+            for (uint32_t r = 0; r < ROWS; r++)
+                rows[r] += (size_t)ROWS * n_in;
+        }
+        mw_neon_put(layer, f, o, end, sums, y + o);
+        o += end;
+    }
+    return n;
+}
+
 /* All outputs of n_high windows, 1 or 2. */
 static void windows(const struct mw_dense_s8 *layer, struct mw_neon_finish *f, const int8_t *x,
                     int8_t *y, uint32_t n_high)
 {
-    const int32_t *bias = layer->packed;
-    const uint32_t n_in = layer->n_in, n32 = n_in & ~UINT32_C(31), n_out = layer->n_out;
-    for (uint32_t o = 0; o < n_out; o += ROWS) {
-        const int8_t *rows[ROWS];
+    uint32_t o = n_high == 1 ? whole_groups(layer, f, x, y) : 0;
+    for (; o < layer->n_out; o += ROWS) {
         int32_t sums[2 * ROWS];
-        point(layer, o, rows);
-        for (uint32_t i = 0; i < n_high * ROWS; i += 4)
-            vst1q_s32(sums + i, vld1q_s32(bias + o + i % ROWS));
-        if (n32 > 0 && n_high == 1)
-            dot_rows(rows, x, n32, sums);
-        else if (n32 > 0)
-            dot_rows_two(rows, x, x + n_in, n32, sums);
-        for (uint32_t h = 0; h < n_high; h++) {
-            if (n_in > n32)
-                dot_rest(rows, n32, x + (size_t)h * n_in + n32, n_in - n32,
-                         sums + (size_t)h * ROWS);
-            mw_neon_put(layer, f, o, n_out - o < ROWS ? n_out - o : ROWS, sums + (size_t)h * ROWS,
-                        y + (size_t)h * n_out + o);
-        }
+        group(layer, o, x, n_high, sums);
+        uint32_t n = layer->n_out - o < ROWS ? layer->n_out - o : ROWS;
+        for (uint32_t h = 0; h < n_high; h++)
+            mw_neon_put(layer, f, o, n, sums + (size_t)h * ROWS, y + (size_t)h * layer->n_out + o);
     }
 }
 
