@@ -121,7 +121,7 @@ static void dot_rest(const int8_t *const rows[ROWS], uint32_t from, const int8_t
         int32_t sum = vaddvq_s32(acc);
         for (; i < n; i++)
             sum += w[i] * x[i];
-        sums[r] += sum;
+        sums[r] = (int32_t)((uint32_t)sums[r] + (uint32_t)sum);
     }
 }
 
