@@ -49,7 +49,7 @@ static inline void counter_start(void)
 static inline uint32_t counter_read(void)
 {
     uint32_t n;
-    __asm__ volatile("csrr %0, minstret" : "=r"(n));
+    __asm__ volatile(".option push\n.option arch, +zicsr\ncsrr %0, minstret\n.option pop" : "=r"(n));
     return n;
 }
 
