@@ -1,36 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* FULLY_CONNECTED int8 in plain C for cores without vectors (RV32IMC, Cortex-M0+ and M3): four
- * rows of weights at a time, so that an input is loaded and freed of its zero point once for four
- * products. The weights stay where they are. */
+/* FULLY_CONNECTED int8 in plain C for cores without vectors (RV32IMC, Cortex-M0+ and M3): several
+ * rows of weights at a time, so that an input is loaded and freed of its zero point once for all of
+ * them. As many rows as the registers hold: a sum and a pointer each. The weights stay where they
+ * are. */
 #include "inference/dense_finish.h"
 
+#if defined(__riscv)
+#define ROWS 8 /* of 31 registers: 8 sums, 8 pointers, 6 more */
+#else
 #define ROWS 4
+#endif
+#define STEPS 8 /* inputs a turn: the pointers are moved once for all of them */
 
-/* acc[r] += sum over i of w[r][i] * (x[i] - zero). Two inputs a turn hide the loads' latency and
- * halve the cost of the loop. */
-static void dot4(const int8_t *w, const int8_t *x, uint32_t n_in, int32_t zero, int32_t acc[ROWS])
+/* No load moves across it: the compiler would begin a whole turn's loads at once and then have to
+ * keep them in memory. */
+#define IN_ORDER() __asm__ volatile("" ::: "memory")
+
+/* acc[r] += sum over i of w[r][i] * (x[i] - zero). A function of its own, so that its caller's
+ * variables do not take registers from it. */
+static __attribute__((noinline)) void dot_rows(const int8_t *w, const int8_t *x, uint32_t n_in,
+                                               int32_t zero, int32_t acc[ROWS])
 {
-    const int8_t *w0 = w, *w1 = w0 + n_in, *w2 = w1 + n_in, *w3 = w2 + n_in;
-    const int8_t *end = x + (n_in & ~UINT32_C(3));
-    int32_t a0 = acc[0], a1 = acc[1], a2 = acc[2], a3 = acc[3];
-#define STEP(i)                  \
-    do {                         \
-        int32_t v = x[i] - zero; \
-        a0 += w0[i] * v;         \
-        a1 += w1[i] * v;         \
-        a2 += w2[i] * v;         \
-        a3 += w3[i] * v;         \
-    } while (0)
-    for (; x != end; x += 4, w0 += 4, w1 += 4, w2 += 4, w3 += 4) {
-        STEP(0);
-        STEP(1);
-        STEP(2);
-        STEP(3);
+    const int8_t *row[ROWS], *end = x + n_in, *turns_end = x + (n_in & ~(uint32_t)(STEPS - 1));
+    int32_t a[ROWS];
+    MW_EACH (r, ROWS) {
+        row[r] = w + r * (size_t)n_in;
+        a[r] = acc[r];
     }
-    for (uint32_t i = 0; i < (n_in & 3); i++)
-        STEP(i);
-#undef STEP
-    acc[0] = a0, acc[1] = a1, acc[2] = a2, acc[3] = a3;
+    for (; x != turns_end; x += STEPS) {
+        MW_EACH (i, STEPS) {
+            int32_t v = x[i] - zero;
+            MW_EACH (r, ROWS) {
+                a[r] += row[r][i] * v;
+                if (r % 2)
+                    IN_ORDER();
+            }
+        }
+        MW_EACH (r, ROWS)
+            row[r] += STEPS;
+    }
+    for (; x != end; x++) {
+        int32_t v = *x - zero;
+        MW_EACH (r, ROWS)
+            a[r] += *row[r]++ * v;
+    }
+    MW_EACH (r, ROWS)
+        acc[r] = a[r];
 }
 
 static int32_t dot1(const int8_t *w, const int8_t *x, uint32_t n_in, int32_t zero)
@@ -51,7 +66,7 @@ static void run_window(const struct mw_dense_s8 *layer, enum mw_rounding roundin
         int32_t acc[ROWS];
         for (uint32_t r = 0; r < ROWS; r++)
             acc[r] = mw_dense_bias(layer, o + r);
-        dot4(w, x, n_in, layer->in_zero, acc);
+        dot_rows(w, x, n_in, layer->in_zero, acc);
         for (uint32_t r = 0; r < ROWS; r++) {
             if (layer->n_multipliers > 1)
                 scale = mw_dense_scale(layer, rounding, o + r);
