@@ -3,8 +3,10 @@
 #include "base/result.h"
 #include "base/sha256.h"
 #include "cli/file.h"
+#include "cli/kernel.h"
 #include "cli/verbs.h"
 #include "inference/card.h"
+#include "inference/dense_kernel.h"
 #include "inference/tflite.h"
 
 #include <getopt.h>
@@ -30,6 +32,7 @@ struct facts {
     char digest[2 * MW_SHA256_BYTES + 1];
     struct mw_tflite file;
     struct mw_tflite_dense layers[MW_MODEL_MAX_LAYERS];
+    const char *kernels[MW_MODEL_MAX_LAYERS]; /* what computes them on this processor */
     uint32_t n_layers;
     uint64_t n_macs, n_parameter_bytes;
 };
@@ -40,6 +43,26 @@ static void digest_text(const uint8_t *bytes, size_t n, char ret_text[2 * MW_SHA
     mw_sha256(bytes, n, digest);
     for (size_t i = 0; i < sizeof digest; i++)
         snprintf(ret_text + 2 * i, 3, "%02x", digest[i]);
+}
+
+/* Loads the model as infer and the daemon do, to see which kernels it gets. */
+static int gather_kernels(struct facts *f, const uint8_t *bytes, struct mw_model_fault *ret_why)
+{
+    struct mw_model model;
+    uint32_t cpu = 0;
+    void *packed = NULL, *memory = malloc(f->n_memory + 1);
+    if (!memory)
+        return MW_ERR_NO_MEMORY;
+    int result =
+        mw_model_init(&model, bytes, f->n_bytes, MW_ROUNDING_DOUBLE, memory, f->n_memory, ret_why);
+    if (result == MW_OK && kernel_cpu("model", NULL, &cpu)) {
+        kernel_accelerate(&model, cpu, &packed);
+        for (uint32_t i = 0; i < model.n_layers; i++)
+            f->kernels[i] = model.layers[i].kernel->name;
+    }
+    free(packed);
+    free(memory);
+    return result;
 }
 
 /* Verifies the file and gathers. */
@@ -58,7 +81,7 @@ static int gather(struct facts *f, const uint8_t *bytes, struct mw_model_fault *
         f->n_macs += (uint64_t)d->n_in * d->n_out;
         f->n_parameter_bytes += (uint64_t)d->n_in * d->n_out + (d->bias ? 4 * d->n_out : 0);
     }
-    return result;
+    return result == MW_OK ? gather_kernels(f, bytes, ret_why) : result;
 }
 
 static const char *activation_text(enum mw_tflite_activation activation)
@@ -111,7 +134,8 @@ static void print_text(const struct facts *f)
                granularity_text(d), (double)min);
         if (d->n_scales > 1)
             printf(" .. %.9g", (double)max);
-        printf(", output %.9g, zero point %d\n", (double)d->out.scale, d->out.zero);
+        printf(", output %.9g, zero point %d, kernel %s\n", (double)d->out.scale, d->out.zero,
+               f->kernels[i]);
     }
 }
 
@@ -135,9 +159,9 @@ static void print_json(const struct facts *f)
     for (uint32_t i = 0; i < f->n_layers; i++) {
         const struct mw_tflite_dense *d = &f->layers[i];
         printf("%s{\"operator\":\"FULLY_CONNECTED\",\"n_in\":%u,\"n_out\":%u,\"activation\":\"%s\","
-               "\"bias\":%s,\"weight_scales\":[",
+               "\"bias\":%s,\"kernel\":\"%s\",\"weight_scales\":[",
                i ? "," : "", d->n_in, d->n_out, activation_text(d->activation),
-               d->bias ? "true" : "false");
+               d->bias ? "true" : "false", f->kernels[i]);
         for (uint32_t s = 0; s < d->n_scales; s++)
             printf("%s%.9g", s ? "," : "", (double)mw_tflite_scale(d, s));
         printf("],\"output_scale\":%.9g,\"output_zero_point\":%d}", (double)d->out.scale,
