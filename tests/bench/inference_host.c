@@ -2,7 +2,6 @@
 /* The engine's kernels against XNNPACK on this machine: CPU time of one inference of a chain of
  * FULLY_CONNECTED layers, batch 1, one thread, single rounding (which is XNNPACK's), the rivals
  * taking turns so that a noisy machine is noisy for all. Rows: `key value unit`. */
-#define _GNU_SOURCE
 #include "base/bytes.h"
 #include "base/result.h"
 #include "config/host_cpu.h"

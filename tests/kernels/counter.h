@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Instructions executed so far, where a bare target under `qemu -icount shift=0` has a counter of
- * them. Under -icount an instruction is a nanosecond, so a Cortex-M's SysTick at f Hz ticks once
- * in 10^9 / f instructions; RISC-V counts them itself. Elsewhere 0: count with the plugin. */
+ * them. Under -icount an instruction is a nanosecond, so a Cortex-M's SysTick at MW_CLOCK_MHZ, the
+ * board's, ticks once in 1000 / MW_CLOCK_MHZ instructions; RISC-V counts them itself. Elsewhere 0:
+ * count with the plugin. */
 #ifndef MW_TESTS_KERNELS_COUNTER_H
 #define MW_TESTS_KERNELS_COUNTER_H
 
@@ -9,12 +10,6 @@
 
 #if defined(__arm__) && __ARM_ARCH_PROFILE == 'M'
 
-/* Instructions in a hundred ticks: 25 MHz of the MPS2 boards, 32 MHz of the MPS3 AN547. */
-#ifdef __ARM_FEATURE_MVE
-#define COUNTER_PER_100 3125
-#else
-#define COUNTER_PER_100 4000
-#endif
 #define COUNTER_SPAN UINT32_C(0x1000000)
 
 static volatile uint32_t *const systick = (volatile uint32_t *)0xe000e010;
@@ -37,7 +32,7 @@ static inline uint32_t counter_read(void)
 /* Between two readings at most one span apart. */
 static inline uint64_t counter_instructions(uint32_t from, uint32_t to)
 {
-    return (uint64_t)((to - from) & (COUNTER_SPAN - 1)) * COUNTER_PER_100 / 100;
+    return (uint64_t)((to - from) & (COUNTER_SPAN - 1)) * 1000 / MW_CLOCK_MHZ;
 }
 
 #elif defined(__riscv)
@@ -49,7 +44,8 @@ static inline void counter_start(void)
 static inline uint32_t counter_read(void)
 {
     uint32_t n;
-    __asm__ volatile(".option push\n.option arch, +zicsr\ncsrr %0, minstret\n.option pop" : "=r"(n));
+    __asm__ volatile(".option push\n.option arch, +zicsr\ncsrr %0, minstret\n.option pop"
+                     : "=r"(n));
     return n;
 }
 
