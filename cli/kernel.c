@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/kernel.h"
 #include "config/host_cpu.h"
+#include "inference/accelerate.h"
 #include "inference/dense_kernel.h"
 
 #include <stdio.h>

@@ -58,7 +58,7 @@ static int gather_kernels(struct facts *f, const uint8_t *bytes, struct mw_model
     if (result == MW_OK && kernel_cpu("model", NULL, &cpu)) {
         kernel_accelerate(&model, cpu, &packed);
         for (uint32_t i = 0; i < model.n_layers; i++)
-            f->kernels[i] = model.layers[i].kernel->name;
+            f->kernels[i] = mw_model_dense(&model, i)->kernel->name;
     }
     free(packed);
     free(memory);

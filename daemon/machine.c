@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "config/host_cpu.h"
+#include "inference/accelerate.h"
 #include "inference/dense_kernel.h"
 
 #include <stdio.h>

@@ -173,25 +173,9 @@ int mw_model_init(struct mw_model *ret_model, const uint8_t *bytes, size_t n_byt
     return MW_OK;
 }
 
-size_t mw_model_packed_bytes(const struct mw_model *model, uint32_t cpu)
+struct mw_dense_s8 *mw_model_dense(const struct mw_model *model, uint32_t layer)
 {
-    size_t n = 0;
-    for (uint32_t i = 0; i < model->n_layers; i++)
-        n += mw_dense_packed_bytes(&model->layers[i], cpu);
-    return n;
-}
-
-int mw_model_accelerate(struct mw_model *model, uint32_t cpu, void *packed, size_t packed_bytes)
-{
-    if (packed && packed_bytes < mw_model_packed_bytes(model, cpu))
-        return MW_ERR_NO_MEMORY;
-    uint8_t *at = packed;
-    for (uint32_t i = 0; i < model->n_layers; i++) {
-        size_t n = packed ? mw_dense_packed_bytes(&model->layers[i], cpu) : 0;
-        mw_dense_choose(&model->layers[i], cpu, at, n);
-        at = at ? at + n : NULL;
-    }
-    return MW_OK;
+    return (struct mw_dense_s8 *)(uintptr_t)&model->layers[layer]; /* the caller's, not const */
 }
 
 void mw_model_run_traced(const struct mw_model *model, const int8_t *x, int8_t *y,

@@ -72,16 +72,8 @@ int mw_model_init(struct mw_model *ret_model, const uint8_t *bytes, size_t n_byt
                   enum mw_rounding rounding, void *memory, size_t memory_bytes,
                   struct mw_model_fault *ret_why);
 
-/* How many bytes mw_model_accelerate asks for; 0 is possible. cpu: enum mw_cpu bits. */
-size_t mw_model_packed_bytes(const struct mw_model *model, uint32_t cpu);
-
-/* Gives every layer the fastest kernel that the processor has and that suits the layer; the bytes
- * that come out stay the same. May be called again, also with cpu 0 for the reference.
- *   cpu     enum mw_cpu bits of inference/dense_kernel.h: what the processor has
- *   packed  aligned to 64, at least mw_model_packed_bytes; borrowed while the model is in use.
- *           NULL: only kernels that need no packed weights
- * MW_ERR_NO_MEMORY where packed_bytes is too small; the model is untouched then. */
-int mw_model_accelerate(struct mw_model *model, uint32_t cpu, void *packed, size_t packed_bytes);
+/* The int8 FULLY_CONNECTED that operator `layer` is, or NULL. For kernels and golden tests. */
+struct mw_dense_s8 *mw_model_dense(const struct mw_model *model, uint32_t layer);
 
 /* One inference. x int8 [n_in], y int8 [n_out]; may not overlap each other or the arena. Cannot
  * fail. An empty graph writes nothing. */

@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "config/host_cpu.h"
+#include "inference/accelerate.h"
 #include "inference/dense_kernel.h"
 
 #include <stdio.h>
@@ -84,7 +85,7 @@ static void run_batch(const void *ctx)
     const int8_t *in = x;
     for (uint32_t i = 0; i < model->n_layers; i++) {
         int8_t *out = i + 1 < model->n_layers ? halves[i % 2] : y;
-        mw_dense_run(&model->layers[i], model->rounding, in, out, BATCH);
+        mw_dense_run(mw_model_dense(model, i), model->rounding, in, out, BATCH);
         in = out;
     }
 }
@@ -117,7 +118,7 @@ static struct xnn_chain *prepare_xnnpack(const uint8_t *bytes, size_t n,
     const int8_t *in = x;
     for (uint32_t i = 0; i < chain.n; i++) {
         struct mw_tflite_dense d;
-        const struct mw_dense_s8 *l = &model->layers[i];
+        const struct mw_dense_s8 *l = mw_model_dense(model, i);
         if (mw_tflite_read_dense(&file, i, &d, NULL) != MW_OK || d.n_scales != 1)
             fail("a layer XNNPACK is not asked about");
         int32_t *bias = calloc(d.n_out, sizeof *bias);

@@ -8,6 +8,7 @@
  * With golden files every window is run once and compared, all bytes. Without them window 0 is
  * zero. Then N_RUNS inferences of the first window are counted. */
 #include "base/result.h"
+#include "inference/accelerate.h"
 #include "inference/dense_kernel.h"
 #include "kernels/counter.h"
 #include "kernels/cpu.h"
@@ -46,8 +47,10 @@ static int load(const char *path, uint32_t cpu, enum mw_rounding rounding)
     fclose(in);
     printf("memory %lu packed %lu model %lu\n", (unsigned long)n_memory,
            (unsigned long)mw_model_packed_bytes(&model, cpu), (unsigned long)sizeof model);
-    for (uint32_t i = 0; i < model.n_layers; i++)
-        printf("%s%s", i ? " " : "kernels ", model.layers[i].kernel->name);
+    for (uint32_t i = 0; i < model.n_layers; i++) {
+        const struct mw_dense_s8 *layer = mw_model_dense(&model, i);
+        printf("%s%s", i ? " " : "kernels ", layer ? layer->kernel->name : "-");
+    }
     printf("\n");
     return 0;
 }

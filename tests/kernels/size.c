@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an application needs of the engine: measured by its size, not run. */
-#include "inference/model.h"
+#include "inference/accelerate.h"
 
 extern const uint8_t model_bytes[];
 extern const size_t n_model_bytes;
