@@ -13,7 +13,6 @@
 #include <string.h>
 #include <time.h>
 #ifdef MW_XNNPACK
-#include "inference/tflite.h"
 #include <xnnpack.h>
 #endif
 
@@ -105,33 +104,40 @@ static void run_xnnpack(const void *ctx)
 
 static int8_t xnn_y[MW_MODEL_MAX_WIDTH];
 
-static struct xnn_chain *prepare_xnnpack(const uint8_t *bytes, size_t n,
-                                         const struct mw_model *model)
+/* XNNPACK only uses the ratio of the three scales, which is the layer's multiplier. */
+static xnn_operator_t make_operator(const struct mw_dense_s8 *l, const int8_t *in, int8_t *out)
+{
+    xnn_operator_t op = NULL;
+    double scale = (double)l->multiplier[0] / 2147483648.0;
+    for (int32_t s = l->shift[0]; s < 0; s++)
+        scale /= 2;
+    for (int32_t s = l->shift[0]; s > 0; s--)
+        scale *= 2;
+    int32_t *bias = calloc(l->n_out, sizeof *bias);
+    for (uint32_t o = 0; bias && l->bias && o < l->n_out; o++)
+        bias[o] = (int32_t)mw_load_u32le(l->bias + 4 * (size_t)o);
+    if (l->n_multipliers != 1 ||
+        xnn_create_fully_connected_nc_qs8(l->n_in, l->n_out, l->n_in, l->n_out, (int8_t)l->in_zero,
+                                          1.0f, (float)scale, l->weights, bias, (int8_t)l->out_zero,
+                                          1.0f, (int8_t)l->out_min, (int8_t)l->out_max, 0,
+                                          &op) != xnn_status_success ||
+        xnn_setup_fully_connected_nc_qs8(op, 1, in, out, NULL) != xnn_status_success)
+        fail("XNNPACK refuses a layer");
+    free(bias);
+    return op;
+}
+
+static struct xnn_chain *prepare_xnnpack(const struct mw_model *model)
 {
     static int8_t halves[2][MW_MODEL_MAX_WIDTH + 64];
     static struct xnn_chain chain;
-    struct mw_tflite file;
-    if (xnn_initialize(NULL) != xnn_status_success ||
-        mw_tflite_open(&file, bytes, n, NULL) != MW_OK)
+    if (xnn_initialize(NULL) != xnn_status_success)
         fail("XNNPACK does not start");
-    chain.n = file.operators.n;
+    chain.n = model->n_layers;
     const int8_t *in = x;
     for (uint32_t i = 0; i < chain.n; i++) {
-        struct mw_tflite_dense d;
-        const struct mw_dense_s8 *l = mw_model_dense(model, i);
-        if (mw_tflite_read_dense(&file, i, &d, NULL) != MW_OK || d.n_scales != 1)
-            fail("a layer XNNPACK is not asked about");
-        int32_t *bias = calloc(d.n_out, sizeof *bias);
-        for (uint32_t o = 0; bias && d.bias && o < d.n_out; o++)
-            bias[o] = (int32_t)mw_load_u32le(d.bias + 4 * (size_t)o);
         int8_t *out = i + 1 < chain.n ? halves[i % 2] : xnn_y;
-        if (xnn_create_fully_connected_nc_qs8(
-                d.n_in, d.n_out, d.n_in, d.n_out, (int8_t)d.in.zero, d.in.scale,
-                mw_tflite_scale(&d, 0), d.weights, bias, (int8_t)d.out.zero, d.out.scale,
-                (int8_t)l->out_min, (int8_t)l->out_max, 0, &chain.ops[i]) != xnn_status_success ||
-            xnn_setup_fully_connected_nc_qs8(chain.ops[i], 1, in, out, NULL) != xnn_status_success)
-            fail("XNNPACK refuses a layer");
-        free(bias);
+        chain.ops[i] = make_operator(mw_model_dense(model, i), in, out);
         in = out;
     }
     return &chain;
@@ -182,9 +188,8 @@ int main(int argc, char **argv)
                                              .ctx = prepare(bytes, n, MW_CPU_AVX2) };
     double xnnpack = 0;
 #ifdef MW_XNNPACK
-    rivals[n_rivals++] = (struct rival){ .name = "xnnpack",
-                                         .run = run_xnnpack,
-                                         .ctx = prepare_xnnpack(bytes, n, best) };
+    rivals[n_rivals++] =
+        (struct rival){ .name = "xnnpack", .run = run_xnnpack, .ctx = prepare_xnnpack(best) };
     run_model(best);
     run_xnnpack(rivals[n_rivals - 1].ctx);
     if (memcmp(y, xnn_y, best->n_out) != 0)
