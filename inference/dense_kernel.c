@@ -14,6 +14,11 @@ static void run_reference(const struct mw_dense_s8 *layer, enum mw_rounding roun
 
 const struct mw_dense_kernel mw_dense_reference = { .name = "reference", .run = run_reference };
 
+/* The DSP kernel takes every layer and needs no memory: what stands behind it would only be flash. */
+#if defined(__ARM_FEATURE_DSP) && !defined(__ARM_FEATURE_MVE) && __ARM_ARCH_PROFILE == 'M'
+#define ONLY_DSP
+#endif
+
 /* The fastest first. */
 static const struct mw_dense_kernel *const kernels[] = {
 #if defined(__x86_64__)
@@ -29,7 +34,9 @@ static const struct mw_dense_kernel *const kernels[] = {
 #elif defined(__arm__) && defined(__ARM_FEATURE_DSP)
     &mw_dense_dsp,
 #endif
+#ifndef ONLY_DSP
     &mw_dense_rows,
+#endif
     &mw_dense_reference,
 };
 
