@@ -14,7 +14,8 @@ static void run_reference(const struct mw_dense_s8 *layer, enum mw_rounding roun
 
 const struct mw_dense_kernel mw_dense_reference = { .name = "reference", .run = run_reference };
 
-/* The DSP kernel takes every layer and needs no memory: what stands behind it would only be flash. */
+/* The DSP kernel takes every layer and needs no memory: what stands behind it would only be flash.
+ */
 #if defined(__ARM_FEATURE_DSP) && !defined(__ARM_FEATURE_MVE) && __ARM_ARCH_PROFILE == 'M'
 #define ONLY_DSP
 #endif

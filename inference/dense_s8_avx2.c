@@ -52,6 +52,16 @@ static bool pack(const struct mw_dense_s8 *layer, void *ret_packed)
     return true;
 }
 
+static inline __m256i load(const void *bytes)
+{
+    return _mm256_loadu_si256(bytes);
+}
+
+static inline void store(void *bytes, __m256i v)
+{
+    _mm256_storeu_si256(bytes, v);
+}
+
 static inline __m256i requantize_double(__m256i acc, __m256i m, __m256i shift)
 {
     const __m256i nothing = _mm256_setzero_si256(), one = _mm256_set1_epi32(1);
@@ -100,7 +110,7 @@ static void put_rest(const struct mw_dense_s8 *layer, const struct finish *f, ui
                      __m256i acc, int8_t *y)
 {
     int32_t sums[LANES];
-    _mm256_storeu_si256((__m256i *)sums, acc);
+    store(sums, acc);
     for (uint32_t l = 0; o + l < layer->n_out; l++) {
         struct mw_dense_scale scale =
             mw_dense_scale(layer, f->single ? MW_ROUNDING_SINGLE : MW_ROUNDING_DOUBLE, o + l);
@@ -117,14 +127,14 @@ static inline void put(const struct mw_dense_s8 *layer, const struct finish *f, 
     }
     __m256i m = f->m, shift = f->shift;
     if (f->per_channel) {
-        m = _mm256_loadu_si256((const __m256i *)(layer->multiplier + o));
-        shift = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(layer->shift + o)));
+        m = load(layer->multiplier + o);
+        shift = _mm256_cvtepi8_epi32(_mm_loadu_si64(layer->shift + o));
     }
     __m256i v = f->single ? requantize_single(acc, m, shift) : requantize_double(acc, m, shift);
     v = _mm256_min_epi32(_mm256_max_epi32(v, f->least), f->most);
     v = _mm256_add_epi32(v, f->zero);
     __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-    _mm_storel_epi64((__m128i *)(y + o), _mm_packs_epi16(words, words));
+    _mm_storeu_si64(y + o, _mm_packs_epi16(words, words));
 }
 
 static inline int32_t load4(const uint8_t *x)
@@ -152,7 +162,7 @@ static inline __attribute__((always_inline)) void step(struct sums *sums, const 
         __m256i high = _mm256_set1_epi32(load4(x[h].high + 4 * (size_t)s));
         __m256i low = _mm256_set1_epi32(load4(x[h].low + 4 * (size_t)s));
         MW_EACH (v, n_wide) {
-            __m256i weights = _mm256_load_si256((const __m256i *)(w + v * 32));
+            __m256i weights = load(w + v * 32);
             uint32_t a = h * n_wide + v;
             sums->high[a] = _mm256_add_epi16(sums->high[a], _mm256_maddubs_epi16(high, weights));
             sums->low[a] = _mm256_add_epi16(sums->low[a], _mm256_maddubs_epi16(low, weights));
@@ -172,7 +182,7 @@ static inline __attribute__((always_inline)) void tile(const struct mw_dense_s8 
     __m256i acc[BLOCK];
     MW_EACH (h, n_high)
         MW_EACH (v, n_wide)
-            acc[h * n_wide + v] = _mm256_load_si256((const __m256i *)(bias + o + v * LANES));
+            acc[h * n_wide + v] = load(bias + o + v * LANES);
     uint32_t n_steps = n_steps_of(layer);
     for (uint32_t s = 0; s < n_steps;) {
         struct sums sums = { 0 };
@@ -222,11 +232,11 @@ static void split(const int8_t *x, uint32_t n, struct halves *ret)
     const __m256i flip = _mm256_set1_epi8(-128), nibble = _mm256_set1_epi8(15);
     uint32_t i = 0;
     for (; i + 32 <= n; i += 32) {
-        __m256i v = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(x + i)), flip);
+        __m256i v = _mm256_xor_si256(load(x + i), flip);
         __m256i low = _mm256_and_si256(v, nibble);
         __m256i high = _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble);
-        _mm256_storeu_si256((__m256i *)(ret->low + i), low);
-        _mm256_storeu_si256((__m256i *)(ret->high + i), high);
+        store(ret->low + i, low);
+        store(ret->high + i, high);
     }
     for (; i < n; i++) {
         ret->high[i] = (uint8_t)((x[i] + 128) >> 4);

@@ -98,7 +98,7 @@ static inline void put(const struct mw_dense_s8 *layer, const struct finish *f, 
                        __m512i acc, int8_t *y)
 {
     uint32_t n = layer->n_out - o;
-    __mmask16 lanes = n < LANES ? (__mmask16)((1U << n) - 1) : (__mmask16)0xffff;
+    __mmask16 lanes = (__mmask16)(n < LANES ? (1U << n) - 1 : 0xffffU);
     __m512i m = f->m, shift = f->shift;
     if (f->per_channel) {
         m = _mm512_maskz_loadu_epi32(lanes, layer->multiplier + o);

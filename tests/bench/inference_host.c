@@ -58,7 +58,7 @@ static struct mw_model *prepare(const uint8_t *bytes, size_t n, uint32_t cpu)
 {
     struct mw_model *model = malloc(sizeof *model);
     struct mw_model_fault why;
-    size_t n_memory;
+    size_t n_memory = 0;
     if (!model || mw_model_measure(bytes, n, &n_memory, &why) != MW_OK)
         fail(why.text);
     void *memory = malloc(n_memory + 1);
