@@ -14,6 +14,14 @@ static void run_reference(const struct mw_dense_s8 *layer, enum mw_rounding roun
 
 const struct mw_dense_kernel mw_dense_reference = { .name = "reference", .run = run_reference };
 
+/* A kernel is in the list where its file was compiled with its instructions: with the whole
+ * engine's flags, or, MW_KERNEL_FLAGS, with flags of its own. */
+#ifdef MW_KERNEL_FLAGS
+#define FLAGS 1
+#else
+#define FLAGS 0
+#endif
+
 /* The DSP kernel takes every layer and needs no memory: what stands behind it would only be flash.
  */
 #if defined(__ARM_FEATURE_DSP) && !defined(__ARM_FEATURE_MVE) && __ARM_ARCH_PROFILE == 'M'
@@ -22,20 +30,27 @@ const struct mw_dense_kernel mw_dense_reference = { .name = "reference", .run = 
 
 /* The fastest first. */
 static const struct mw_dense_kernel *const kernels[] = {
-#if defined(__x86_64__)
+#if defined(__x86_64__) && (FLAGS || defined(__AVX512VNNI__))
     &mw_dense_vnni,
-    &mw_dense_avx2,
-#elif defined(__aarch64__)
-    &mw_dense_sdot,
-    &mw_dense_neon,
-#elif defined(__arm__) && __ARM_ARCH_PROFILE == 'A'
-    &mw_dense_neon32,
-#elif defined(__ARM_FEATURE_MVE)
-    &mw_dense_mve,
-#elif defined(__arm__) && defined(__ARM_FEATURE_DSP)
-    &mw_dense_dsp,
 #endif
-#ifndef ONLY_DSP
+#if defined(__x86_64__) && (FLAGS || defined(__AVX2__))
+    &mw_dense_avx2,
+#endif
+#if defined(__aarch64__) && (FLAGS || defined(__ARM_FEATURE_DOTPROD))
+    &mw_dense_sdot,
+#endif
+#if defined(__aarch64__)
+    &mw_dense_neon,
+#endif
+#if defined(__arm__) && __ARM_ARCH_PROFILE == 'A' && (FLAGS || defined(__ARM_NEON))
+    &mw_dense_neon32,
+#endif
+#if defined(__ARM_FEATURE_MVE)
+    &mw_dense_mve,
+#endif
+#if defined(ONLY_DSP)
+    &mw_dense_dsp,
+#else
     &mw_dense_rows,
 #endif
     &mw_dense_reference,

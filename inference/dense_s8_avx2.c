@@ -7,6 +7,10 @@
  *
  * Packed: int32 folded bias [n_out up to 8s], then blocks of up to 32 outputs; a block is, for each
  * four inputs, its vectors one after the other. */
+#include "inference/dense_kernel.h"
+
+#if defined(__AVX2__)
+
 #include "inference/dense_finish.h"
 
 #include <immintrin.h>
@@ -277,3 +281,5 @@ static void run(const struct mw_dense_s8 *layer, enum mw_rounding rounding, cons
 const struct mw_dense_kernel mw_dense_avx2 = {
     .name = "avx2", .cpu = MW_CPU_AVX2, .packed_bytes = packed_bytes, .pack = pack, .run = run
 };
+
+#endif

@@ -5,6 +5,10 @@
  * inputs and takes off their zero point in the same instruction.
  *
  * The inner loop is assembly: it needs all fourteen registers, which no compiler gives it. */
+#include "inference/dense_kernel.h"
+
+#if defined(__arm__) && defined(__ARM_FEATURE_DSP) && __ARM_ARCH_PROFILE == 'M'
+
 #include "inference/dense_finish.h"
 
 #include <assert.h>
@@ -206,3 +210,5 @@ static void run(const struct mw_dense_s8 *layer, enum mw_rounding rounding, cons
 }
 
 const struct mw_dense_kernel mw_dense_dsp = { .name = "dsp", .cpu = MW_CPU_DSP, .run = run };
+
+#endif

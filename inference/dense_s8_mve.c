@@ -5,6 +5,10 @@
  * into the bias.
  *
  * Packed: int32 folded bias [n_out up to 4s]. */
+#include "inference/dense_kernel.h"
+
+#if defined(__ARM_FEATURE_MVE)
+
 #include "inference/dense_finish.h"
 
 #include <arm_mve.h>
@@ -166,3 +170,5 @@ static void run(const struct mw_dense_s8 *layer, enum mw_rounding rounding, cons
 const struct mw_dense_kernel mw_dense_mve = {
     .name = "mve", .cpu = MW_CPU_MVE, .packed_bytes = packed_bytes, .pack = pack, .run = run
 };
+
+#endif

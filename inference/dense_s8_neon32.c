@@ -5,6 +5,10 @@
  * left to another kernel (no converter makes one). The zero point is folded into the bias.
  *
  * Packed: int32 folded bias [n_out up to 8s]. */
+#include "inference/dense_kernel.h"
+
+#if defined(__arm__) && defined(__ARM_NEON)
+
 #include "inference/dense_neon.h"
 
 #define ROWS 8
@@ -142,3 +146,5 @@ static void run(const struct mw_dense_s8 *layer, enum mw_rounding rounding, cons
 const struct mw_dense_kernel mw_dense_neon32 = {
     .name = "neon", .cpu = MW_CPU_NEON, .packed_bytes = packed_bytes, .pack = pack, .run = run
 };
+
+#endif

@@ -5,6 +5,10 @@
  *
  * Packed: int32 folded bias [n_out up to 4s], then blocks of up to 32 outputs; a block is, for each
  * four inputs, its vectors one after the other. */
+#include "inference/dense_kernel.h"
+
+#if defined(__ARM_FEATURE_DOTPROD)
+
 #include "inference/dense_neon.h"
 
 #define LANES 4 /* outputs of a vector */
@@ -225,3 +229,5 @@ const struct mw_dense_kernel mw_dense_sdot = { .name = "sdot",
                                                .packed_bytes = packed_bytes,
                                                .pack = pack,
                                                .run = run };
+
+#endif

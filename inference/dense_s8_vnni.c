@@ -6,6 +6,10 @@
  * Packed: int32 folded bias [n_out up to 16s], then blocks of up to 128 outputs; a block is, for
  * each four inputs, its vectors one after the other: one stream that is read once from start to
  * end. */
+#include "inference/dense_kernel.h"
+
+#if defined(__AVX512VNNI__)
+
 #include "inference/dense_finish.h"
 
 #include <immintrin.h>
@@ -234,3 +238,5 @@ const struct mw_dense_kernel mw_dense_vnni = { .name = "avx512-vnni",
                                                .packed_bytes = packed_bytes,
                                                .pack = pack,
                                                .run = run };
+
+#endif

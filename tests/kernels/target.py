@@ -85,14 +85,14 @@ TARGETS = {
                         (5000, 200000), "plugin"),
     "armhf": Target("armhf", ARMHF, ["qemu-arm", "-cpu", "cortex-a7"], "host", (5000, 200000),
                     "plugin"),
-    "m0": Target("m0", BARE_ARM, arm("mps2-an385"), ROWS, (300, 5000), "systick"),
-    "m3": Target("m3", BARE_ARM, arm("mps2-an385"), ROWS, (300, 5000), "systick"),
-    "m4": Target("m4", BARE_ARM, arm("mps2-an386"), ROWS | DSP, (300, 20000), "systick"),
-    "m7": Target("m7", BARE_ARM, arm("mps2-an500"), ROWS | DSP, (300, 20000), "systick"),
-    "m33": Target("m33", BARE_ARM, arm("mps2-an505"), ROWS | DSP, (300, 5000), "systick"),
-    "m55": Target("m55", BARE_ARM, arm("mps3-an547"), ROWS | MVE, (300, 20000), "systick"),
+    "m0": Target("m0", BARE_ARM, arm("mps2-an385"), ROWS, (2000, 100000), "systick"),
+    "m3": Target("m3", BARE_ARM, arm("mps2-an385"), ROWS, (2000, 100000), "systick"),
+    "m4": Target("m4", BARE_ARM, arm("mps2-an386"), DSP, (2000, 100000), "systick"),
+    "m7": Target("m7", BARE_ARM, arm("mps2-an500"), DSP, (2000, 100000), "systick"),
+    "m33": Target("m33", BARE_ARM, arm("mps2-an505"), DSP, (2000, 100000), "systick"),
+    "m55": Target("m55", BARE_ARM, arm("mps3-an547"), ROWS | MVE, (2000, 100000), "systick"),
     "rv32": Target("rv32", RISCV, ["qemu-system-riscv32", "-M", "virt", "-bios", "none"], ROWS,
-                   (300, 20000), "minstret"),
+                   (2000, 100000), "minstret"),
 }
 
 
