@@ -19,7 +19,9 @@ static const char USAGE[] =
     "                        [--kernel NAME|auto|reference]\n"
     "\n"
     "Runs every row of X.s8 (raw int8, one model input after the other) through the model and\n"
-    "writes the outputs to Y.s8 in the same form. Y.s8 appears when it is whole.\n"
+    "writes the outputs to Y.s8 in the same form. Y.s8 appears when it is whole. Where the "
+    "model's\n"
+    "input or output is float32 or int16, rows are such numbers, little-endian.\n"
     "\n"
     "  --input FILE       raw int8 rows; the size is a multiple of the model's input\n"
     "  --output FILE      is replaced\n"
@@ -101,15 +103,14 @@ static int prepare(const struct arguments *a, const uint8_t *bytes, size_t n_byt
 
 /* Interrupted, it stops between two rows; the signal then acts when the file has been abandoned. */
 static int run_rows(const struct arguments *a, const struct mw_model *model, FILE *in,
-                    const struct outfile *out)
+                    const struct outfile *out, uint8_t *x, uint8_t *y)
 {
-    int8_t x[MW_MODEL_MAX_WIDTH], y[MW_MODEL_MAX_WIDTH];
     size_t n_rows = 0, got;
-    while ((got = fread(x, 1, model->n_in, in)) == model->n_in) {
+    while ((got = fread(x, 1, model->n_in_bytes, in)) == model->n_in_bytes) {
         if (outfile_interrupted(out))
             return EX_TEMPFAIL;
         mw_model_run(model, x, y);
-        if (fwrite(y, 1, model->n_out, out->stream) != model->n_out) {
+        if (fwrite(y, 1, model->n_out_bytes, out->stream) != model->n_out_bytes) {
             perror(a->output);
             return EX_IOERR;
         }
@@ -121,10 +122,23 @@ static int run_rows(const struct arguments *a, const struct mw_model *model, FIL
     }
     if (got != 0) {
         fprintf(stderr, "%s: %zu bytes are not whole rows of %u: %zu rows and %zu bytes more\n",
-                a->input, n_rows * model->n_in + got, model->n_in, n_rows, got);
+                a->input, n_rows * model->n_in_bytes + got, model->n_in_bytes, n_rows, got);
         return EX_DATAERR;
     }
     return EX_OK;
+}
+
+/* With buffers of the model's two ends. */
+static int run_all(const struct arguments *a, const struct mw_model *model, FILE *in,
+                   const struct outfile *out)
+{
+    uint8_t *x = malloc(model->n_in_bytes), *y = malloc(model->n_out_bytes);
+    int status = x && y ? run_rows(a, model, in, out, x, y) : EX_OSERR;
+    if (status == EX_OSERR)
+        fputs("infer: out of memory\n", stderr);
+    free(y);
+    free(x);
+    return status;
 }
 
 static int complain(int status, const char *path, const char *why)
@@ -139,7 +153,7 @@ static int write_rows(const struct arguments *a, const struct mw_model *model, F
     int result = outfile_begin(&out, a->output);
     if (result < 0)
         return complain(EX_CANTCREAT, a->output, outfile_text(result));
-    int status = run_rows(a, model, in, &out);
+    int status = run_all(a, model, in, &out);
     if (status != EX_OK) {
         outfile_abandon(&out);
         return status;

@@ -72,8 +72,8 @@ def a_part_of_a_row_is_refused_and_the_old_output_stays(folder):
 def what_is_wrong_is_said_with_its_status(folder):
     out, rows = folder / "out.s8", TINY / "per_tensor.in.s8"
     cases = [
-        (65, "operator 0: CONV_2D is not supported",
-         ("infer", TINY / "refused_conv_2d.tflite", "--input", rows, "--output", out)),
+        (65, "operator 0: EXP is not supported",
+         ("infer", TINY / "refused_exp.tflite", "--input", rows, "--output", out)),
         (65, "not a .tflite file", ("infer", rows, "--input", rows, "--output", out)),
         (66, "No such file", ("infer", folder / "none", "--input", rows, "--output", out)),
         (66, "No such file",
@@ -84,8 +84,8 @@ def what_is_wrong_is_said_with_its_status(folder):
         (64, "is not double or single",
          ("infer", "m", "--input", "x", "--output", "y", "--rounding", "half")),
         (64, "usage:", ("model",)),
-        (65, "operator 0: CONV_2D is not supported",
-         ("model", "show", TINY / "refused_conv_2d.tflite")),
+        (65, "operator 0: EXP is not supported",
+         ("model", "show", TINY / "refused_exp.tflite")),
         (66, "No such file", ("model", "show", folder / "none")),
     ]
     for status, words, arguments in cases:
