@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/graph.h"
 #include "base/result.h"
+#include "cli/kernel.h"
+#include "inference/dense_kernel.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,6 +24,21 @@ static uint64_t parameter_bytes(const struct mw_tflite *file, const struct mw_no
     return n;
 }
 
+/* Which kernels the model gets from infer and from the daemon. */
+static void gather_kernels(struct graph_facts *facts, struct mw_model *model)
+{
+    uint32_t cpu = 0;
+    void *packed = NULL;
+    if (!kernel_cpu("model", NULL, &cpu))
+        return;
+    kernel_accelerate(model, cpu, &packed);
+    for (uint32_t i = 0; i < model->n_layers; i++) {
+        const struct mw_dense_s8 *layer = mw_model_dense(model, i);
+        facts->kernels[i] = layer ? layer->kernel->name : NULL;
+    }
+    free(packed);
+}
+
 int graph_gather(struct graph_facts *ret_facts, const struct mw_tflite *file, const uint8_t *bytes,
                  size_t n_bytes, size_t n_memory, struct mw_model_fault *ret_why)
 {
@@ -33,6 +50,8 @@ int graph_gather(struct graph_facts *ret_facts, const struct mw_tflite *file, co
     }
     int result =
         mw_model_init(&model, bytes, n_bytes, MW_ROUNDING_DOUBLE, memory, n_memory, ret_why);
+    if (result == MW_OK)
+        gather_kernels(ret_facts, &model);
     free(memory);
     if (result == MW_OK)
         result = mw_plan_make(&ret_facts->plan, file, ret_why);

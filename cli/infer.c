@@ -2,6 +2,7 @@
 /* millwright infer: raw int8 rows through a model, for comparing the engine with another one. */
 #include "base/result.h"
 #include "cli/file.h"
+#include "cli/kernel.h"
 #include "cli/verbs.h"
 #include "inference/model.h"
 #include "training/infile.h"
@@ -15,6 +16,7 @@
 
 static const char USAGE[] =
     "usage: millwright infer MODEL.tflite --input X.s8 --output Y.s8 [--rounding double|single]\n"
+    "                        [--kernel NAME|auto|reference]\n"
     "\n"
     "Runs every row of X.s8 (raw int8, one model input after the other) through the model and\n"
     "writes the outputs to Y.s8 in the same form. Y.s8 appears when it is whole. Where the "
@@ -24,10 +26,13 @@ static const char USAGE[] =
     "  --input FILE       raw int8 rows; the size is a multiple of the model's input\n"
     "  --output FILE      is replaced\n"
     "  --rounding double  the bits of TensorFlow Lite Micro and CMSIS-NN (default)\n"
-    "  --rounding single  the bits of XNNPACK and ONNX Runtime\n";
+    "  --rounding single  the bits of XNNPACK and ONNX Runtime\n"
+    "  --kernel NAME      how it is computed, with the same bits: `auto`, the fastest that this\n"
+    "                     processor has (default), `reference`, or one that `model show` names\n";
 
 struct arguments {
-    const char *model, *input, *output;
+    const char *model, *input, *output, *kernel;
+    uint32_t cpu; /* what the kernel may use */
     enum mw_rounding rounding;
 };
 
@@ -35,11 +40,9 @@ struct arguments {
 static int parse(int argc, char **argv, struct arguments *ret)
 {
     static const struct option options[] = {
-        { "input", required_argument, NULL, 'i' },
-        { "output", required_argument, NULL, 'o' },
-        { "rounding", required_argument, NULL, 'r' },
-        { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
+        { "input", required_argument, NULL, 'i' },    { "output", required_argument, NULL, 'o' },
+        { "rounding", required_argument, NULL, 'r' }, { "kernel", required_argument, NULL, 'k' },
+        { "help", no_argument, NULL, 'h' },           { NULL, 0, NULL, 0 },
     };
     struct arguments a = { 0 };
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): the program has one thread. */
@@ -47,6 +50,7 @@ static int parse(int argc, char **argv, struct arguments *ret)
         switch (c) {
         case 'i': a.input = optarg; break;
         case 'o': a.output = optarg; break;
+        case 'k': a.kernel = optarg; break;
         case 'r':
             if (strcmp(optarg, "double") != 0 && strcmp(optarg, "single") != 0) {
                 fprintf(stderr, "infer: --rounding %s: is not double or single\n", optarg);
@@ -62,14 +66,16 @@ static int parse(int argc, char **argv, struct arguments *ret)
         fputs(USAGE, stderr);
         return EX_USAGE;
     }
+    if (!kernel_cpu("infer", a.kernel, &a.cpu))
+        return EX_USAGE;
     a.model = argv[optind];
     *ret = a;
     return EX_OK;
 }
 
-/* Prepares the model in memory of its own; the caller frees *ret_memory. */
+/* Prepares the model in memory of its own; the caller frees *ret_memory and *ret_packed. */
 static int prepare(const struct arguments *a, const uint8_t *bytes, size_t n_bytes,
-                   struct mw_model *ret_model, void **ret_memory)
+                   struct mw_model *ret_model, void **ret_memory, void **ret_packed)
 {
     struct mw_model_fault why;
     size_t n_memory;
@@ -91,6 +97,7 @@ static int prepare(const struct arguments *a, const uint8_t *bytes, size_t n_byt
         fprintf(stderr, "%s: has no operators to run\n", a->model);
         return EX_DATAERR;
     }
+    kernel_accelerate(ret_model, a->cpu, ret_packed);
     return EX_OK;
 }
 
@@ -173,14 +180,15 @@ int verb_infer(int argc, char **argv)
     if (status != EX_OK)
         return status < 0 ? EX_OK : status;
     uint8_t *bytes = NULL;
-    void *memory = NULL;
+    void *memory = NULL, *packed = NULL;
     size_t n_bytes;
     struct mw_model model;
     status = file_load(a.model, MW_MODEL_MAX_BYTES, &bytes, &n_bytes);
     if (status == EX_OK)
-        status = prepare(&a, bytes, n_bytes, &model, &memory);
+        status = prepare(&a, bytes, n_bytes, &model, &memory, &packed);
     if (status == EX_OK)
         status = infer(&a, &model);
+    free(packed);
     free(memory);
     free(bytes);
     return status;

@@ -2,7 +2,7 @@
 #include "inference/dense.h"
 #include "base/bytes.h"
 #include "base/result.h"
-#include "inference/dense_s8.h"
+#include "inference/dense_kernel.h"
 #include "inference/fault.h"
 #include "inference/weights.h"
 
@@ -19,11 +19,7 @@ struct dense {
 static void run_s8(const void *params, const void *const *in, void *const *out)
 {
     const struct dense *d = params;
-    const int8_t *x = in[0];
-    int8_t *y = out[0];
-    for (uint32_t r = 0; r < d->n_rows; r++)
-        mw_dense_s8(&d->layer, d->rounding, x + (size_t)r * d->layer.n_in,
-                    y + (size_t)r * d->layer.n_out);
+    mw_dense_run(&d->layer, d->rounding, in[0], out[0], d->n_rows);
 }
 
 struct mw_dense_s8 *mw_dense_layer(const struct mw_op *op)

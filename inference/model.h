@@ -37,6 +37,8 @@ struct mw_quant {
     int32_t zero; /* -128 .. 127 */
 };
 
+struct mw_dense_kernel;
+
 /* One FULLY_CONNECTED layer; weights and bias lie in the model's bytes. */
 struct mw_dense_s8 {
     uint32_t n_in, n_out;
@@ -46,6 +48,8 @@ struct mw_dense_s8 {
     const int8_t *shift;       /* as multiplier; positive is left */
     uint32_t n_multipliers;    /* 1 or n_out */
     int32_t in_zero, out_zero, out_min, out_max;
+    const struct mw_dense_kernel *kernel; /* NULL: the reference */
+    const void *packed;                   /* what the kernel made of the weights, or NULL */
 };
 
 /* One operator, ready to run: its inputs, then its outputs. A mark stands for each of the
