@@ -138,9 +138,10 @@ const char *mw_severity_text(uint8_t severity)
 
 void mw_alert_restamp(struct mw_alert *alert, int64_t offset_us, int64_t shift_us, bool synced)
 {
-    alert->at_us += shift_us;
-    if (alert->since_us >= offset_us)
+    /* An episode that began before this boot keeps its beginning. */
+    if (alert->since_us >= offset_us && alert->since_us <= alert->at_us)
         alert->since_us += shift_us;
+    alert->at_us += shift_us;
     alert->clock_synced = alert->clock_synced || synced;
 }
 

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,19 +30,22 @@ static int digit_of(int c)
 
 void clock_boot(uint8_t ret_boot[16])
 {
-    memset(ret_boot, 0, 16);
+    uint8_t boot[16] = { 0 };
+    unsigned n = 0;
     FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-    if (!file)
-        return;
-    int c = 0;
-    for (unsigned n = 0; n < 32 && (c = fgetc(file)) != EOF;) {
+    for (int c = 0; file && n < 32 && (c = fgetc(file)) != EOF;) {
         int digit = digit_of(c);
-        if (digit >= 0) {
-            ret_boot[n / 2] = (uint8_t)(ret_boot[n / 2] << 4 | digit);
-            n++;
-        }
+        if (digit < 0)
+            continue;
+        boot[n / 2] = (uint8_t)(boot[n / 2] << 4 | digit);
+        n++;
     }
-    fclose(file);
+    if (file)
+        fclose(file);
+    /* Where nobody can say which boot this is, it is one that was never before. */
+    if (n < 32 && getrandom(boot, sizeof boot, 0) != (ssize_t)sizeof boot)
+        memset(boot, 0xff, sizeof boot);
+    memcpy(ret_boot, boot, sizeof boot);
 }
 
 bool clock_is_synced(void)

@@ -13,7 +13,7 @@ struct clock_time {
 
 struct clock_time clock_read(void);
 
-/* Names the running boot of the computer; all zeroes where that is not known. */
+/* Names the running boot of the computer; by chance, so like no other, where that is not known. */
 void clock_boot(uint8_t ret_boot[16]);
 
 /* Whether UTC is known to be right: the kernel says so, or systemd-timesyncd does. */

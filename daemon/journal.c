@@ -100,8 +100,9 @@ void journal_clock(const struct timebase *timebase, enum timebase_event event)
     switch (event) {
     case TIMEBASE_STEADY: break;
     case TIMEBASE_SET:
-        say(LOG_NOTICE, NULL, "clock %s, by %+.3f s; what was stamped since the boot moves with it",
-            timebase->synced ? "confirmed" : "set, not confirmed", step_s);
+        say(LOG_NOTICE, NULL, "clock %s, by %+.3f s%s",
+            timebase->synced ? "confirmed" : "set, not confirmed", step_s,
+            timebase->step_us != 0 ? "; what was stamped without confirmation moves with it" : "");
         break;
     case TIMEBASE_STEPPED: say(LOG_WARNING, NULL, "clock stepped by %+.3f s", step_s); break;
     case TIMEBASE_LOST: say(LOG_NOTICE, NULL, "clock no longer confirmed"); break;

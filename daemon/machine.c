@@ -227,8 +227,11 @@ struct mw_alert machine_alert(const struct machine *machine, uint32_t alarm,
                               .since_us = a->since_us,
                               .score = finding->score,
                               .clear_below = 1.0f };
+    /* The measurement's time, also where it is one that returned; else, for what people do, now. */
     bool speaks = event == MW_ALERT_RAISED || event == MW_ALERT_ESCALATED;
-    alert.at_us = speaks && finding->at_us ? finding->at_us : at_us;
+    int64_t measured_us = speaks ? finding->at_us : machine->verdict.at_us;
+    bool measured = (speaks || event == MW_ALERT_CLEARED) && measured_us != 0;
+    alert.at_us = measured ? measured_us : at_us;
     if (finding->detector == MW_DETECTOR_MODEL) {
         alert.clear_below = machine->detector.score.card.off_ratio;
         if (!speaks)

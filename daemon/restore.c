@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NEWEST_ALERTS 16 /* of a machine: looked through for those of its alarms */
+
 static int read_model_file(const char *path, uint8_t **ret_bytes, size_t *ret_n)
 {
     FILE *file = fopen(path, "rb");
@@ -79,20 +81,33 @@ static void restore_alarm(struct db *db, const char *name, struct alarm *alarm,
         journal_failed(name, "the saved alarm cannot be read; it begins anew");
 }
 
+/* The alerts know by now how wrong the clock was when the alarm was saved. */
+static void restamp(struct alarm *alarm, enum mw_alarm_class class, const struct mw_alert *alerts,
+                    size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (alerts[i].number == alarm->number && alerts[i].class == class) {
+            alarm->since_us = alerts[i].since_us;
+            return;
+        }
+}
+
 static void restore_alarms(struct db *db, struct machine *m)
 {
     char name[ALARM_NAME_MAX + 1];
-    struct mw_alert newest;
+    struct mw_alert newest[NEWEST_ALERTS];
     size_t n = 0;
+    if (history_alerts(db, m->config->name, newest, NEWEST_ALERTS, &n) == MW_OK && n > 0)
+        m->last_alert_seq = newest[0].seq;
     alarm_name(name, 'm', m->config->name, NULL);
     restore_alarm(db, name, &m->alarm, &m->newest);
+    restamp(&m->alarm, MW_ALARM_MACHINE, newest, n);
     m->state_since_us = m->alarm.since_us;
     for (uint32_t c = 0; c < m->config->detector.n_channels; c++) {
         alarm_name(name, 's', m->config->name, m->config->detector.channels[c].name);
         restore_alarm(db, name, &m->sensor_alarms[c], &m->newest_of_sensor[c]);
+        restamp(&m->sensor_alarms[c], MW_ALARM_SENSOR, newest, n);
     }
-    if (history_alerts(db, m->config->name, &newest, 1, &n) == MW_OK && n == 1)
-        m->last_alert_seq = newest.seq;
 }
 
 static void restore_detector(struct db *db, struct machine *m, uint8_t *blob, size_t cap)

@@ -5,42 +5,35 @@
 
 #define LOOK_US 1000000
 
-/* A stamp of this boot moves; one from before it came with the database and stays. */
-static void move(int64_t *at_us, int64_t boot_us, int64_t step_us)
+static void move_machine(const struct timebase *t, struct machine *m, int64_t now_us)
 {
-    if (*at_us >= boot_us)
-        *at_us += step_us;
-}
-
-static void move_machine(struct machine *m, int64_t boot_us, int64_t step_us)
-{
-    move(&m->verdict.at_us, boot_us, step_us);
-    move(&m->state_since_us, boot_us, step_us);
-    move(&m->alarm.since_us, boot_us, step_us);
-    move(&m->newest.at_us, boot_us, step_us);
+    timebase_move(t, now_us, &m->verdict.at_us);
+    timebase_move(t, now_us, &m->state_since_us);
+    timebase_move(t, now_us, &m->alarm.since_us);
+    timebase_move(t, now_us, &m->newest.at_us);
     for (uint32_t c = 0; c < m->config->detector.n_channels; c++) {
-        move(&m->sensor_alarms[c].since_us, boot_us, step_us);
-        move(&m->newest_of_sensor[c].at_us, boot_us, step_us);
+        timebase_move(t, now_us, &m->sensor_alarms[c].since_us);
+        timebase_move(t, now_us, &m->newest_of_sensor[c].at_us);
     }
     m->news = true;
 }
 
-static void move_all(struct pipeline *p, int64_t boot_us, int64_t step_us)
+static void move_all(struct pipeline *p, int64_t now_us)
 {
     for (size_t i = 0; i < p->config->n_machines; i++)
-        move_machine(&p->machines[i], boot_us, step_us);
+        move_machine(&p->timebase, &p->machines[i], now_us);
     for (size_t d = 0; d < p->config->n_devices; d++)
-        move(&p->devices[d].alarm.since_us, boot_us, step_us);
+        timebase_move(&p->timebase, now_us, &p->devices[d].alarm.since_us);
 }
 
 static void look(struct pipeline *p, const struct clock_time *reading)
 {
     bool started = p->timebase.started;
-    int64_t boot_us = p->timebase.offset_us; /* UTC of the monotonic clock's zero, as it was */
+    int64_t before_us = p->timebase.offset_us;
     enum timebase_event event = timebase_step(&p->timebase, reading, clock_is_synced());
     if (event == TIMEBASE_SET && started)
-        move_all(p, boot_us, p->timebase.step_us);
-    if (event == TIMEBASE_SET || p->timebase.offset_us != boot_us)
+        move_all(p, reading->mono_us);
+    if (event == TIMEBASE_SET || p->timebase.offset_us != before_us)
         p->clock_untold = true;
     if (event != TIMEBASE_STEADY && started)
         journal_clock(&p->timebase, event);

@@ -6,13 +6,14 @@
 
 #include <string.h>
 
-#define IDLE_US      500000
-#define STATS_US     1000000
-#define PRUNE_US     60000000
-#define RETRY_US     1000000
-#define FULL_US      10000
-#define FRAMES_STEP  2048
-#define CORRECT_STEP 64
+#define IDLE_US          500000
+#define STATS_US         1000000
+#define PRUNE_US         60000000
+#define RETRY_US         1000000
+#define FULL_US          10000
+#define FRAMES_STEP      2048
+#define CORRECT_STEP     64
+#define CORRECT_AGAIN_US 60000000
 /* What one group can tell main: a blob and an alert of each order, and the rest of a step. */
 #define REPORTS_STEP (4 * STORE_GROUP_MAX)
 
@@ -67,6 +68,8 @@ static int put_alert(struct store_stage *s, const struct store_order *order)
 static int set_clock(struct store_stage *s, const struct store_order *order)
 {
     s->correcting = true;
+    s->offset_us = order->offset_us;
+    s->synced = order->synced;
     return timebase_set(s->db, order->offset_us, order->synced);
 }
 
@@ -195,7 +198,7 @@ static int prune(struct store_stage *s, const struct clock_time *now)
         return MW_OK;
     int result = store_open_group(s, now->mono_us);
     if (result >= 0)
-        result = db_prune(s->db, now->utc_us);
+        result = db_prune(s->db, s->synced ? now->mono_us + s->offset_us : 0);
     if (result >= 0)
         s->prune_us = now->mono_us + PRUNE_US;
     return result;
@@ -247,18 +250,26 @@ int store_apply_all(struct store_stage *s, const struct clock_time *now)
     return result;
 }
 
-/* A few blocks at a time, behind everything else. */
+/* A few blocks at a time, behind everything else and in groups of their own: where they cannot be
+ * stored, say on a full disk, acknowledgements still can. */
 static int correct_history(struct store_stage *s, int64_t now_us)
 {
     uint32_t n = 0;
-    if (!s->correcting)
+    if (!s->correcting || now_us < s->correct_us)
         return MW_OK;
-    int result = store_open_group(s, now_us);
+    int result = store_close_group(s, now_us);
+    if (result < 0 || db_begin(s->db) < 0)
+        return result;
+    result = timebase_correct(s->db, CORRECT_STEP, &n);
     if (result >= 0)
-        result = timebase_correct(s->db, CORRECT_STEP, &n);
-    if (result >= 0)
+        result = db_commit(s->db);
+    else
+        db_rollback(s->db);
+    if (result < 0)
+        s->correct_us = now_us + CORRECT_AGAIN_US;
+    else
         s->correcting = n > 0;
-    return result;
+    return MW_OK;
 }
 
 static int keep_history(struct store_stage *s, const struct clock_time *now)

@@ -38,7 +38,10 @@ struct store_stage {
     bool in_group; /* a transaction is open */
     bool urgent;   /* it holds what must not wait */
     bool failing;
-    bool correcting;   /* history of a clock that was set later waits to be moved */
+    bool correcting;    /* history of a clock that was set later waits to be moved */
+    int64_t correct_us; /* monotonic: not tried before */
+    int64_t offset_us;  /* UTC minus monotonic time, where synced */
+    bool synced;
     int64_t commit_us; /* monotonic: when the open group must be committed */
     int64_t retry_us;  /* monotonic: after a failure nothing is tried before */
     int64_t stats_us, prune_us;

@@ -56,7 +56,7 @@ int history_alert(struct db *db, const struct mw_alert *alert, int64_t offset_us
     " CASE WHEN t.synced THEN 0 ELSE ifnull(b.offset_us - t.offset_us, 0) END,"              \
     " ifnull(t.synced OR b.synced, 0)"                                                       \
     " FROM alert a LEFT JOIN timebase t ON t.id = a.timebase LEFT JOIN timebase b ON b.id =" \
-    "  (SELECT id FROM timebase WHERE boot = t.boot ORDER BY turn DESC LIMIT 1)"
+    "  (SELECT id FROM timebase WHERE boot = t.boot ORDER BY synced DESC, turn DESC LIMIT 1)"
 
 static int start_list(struct db *db, const char *subject, sqlite3_stmt **ret_stmt, int *ret_bound)
 {

@@ -227,7 +227,7 @@ int db_prune(struct db *db, int64_t at_us)
     sqlite3_stmt *stmt;
     int result = db_use(db, ST_DROP_EXPIRED_BLOCKS,
                         "DELETE FROM block WHERE id IN (SELECT id FROM block WHERE last_us < ?1"
-                        " ORDER BY last_us LIMIT ?2)",
+                        " AND timebase IS NULL ORDER BY last_us LIMIT ?2)",
                         &stmt);
     if (result != MW_OK)
         return result;

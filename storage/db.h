@@ -61,7 +61,8 @@ int state_get(struct db *db, const char *kind, const char *name, void *ret_bytes
               size_t *ret_n);
 
 /* Removes what retention and the size limit say must go; call now and then, inside a
- * transaction. */
+ * transaction. at_us: UTC now, 0 where it is not confirmed. Blocks whose own times are not
+ * confirmed have no age: only the size limit takes them. */
 int db_prune(struct db *db, int64_t at_us);
 
 struct db_stats db_stats(const struct db *db);

@@ -75,6 +75,7 @@ static const char *const steps[] = {
     " synced INTEGER NOT NULL,"
     " turn INTEGER NOT NULL,"
     " UNIQUE (boot, offset_us)) STRICT;"
+    "CREATE INDEX timebase_best ON timebase (boot, synced, turn);"
     "ALTER TABLE block ADD COLUMN timebase INTEGER;"
     "ALTER TABLE block ADD COLUMN shift_us INTEGER NOT NULL DEFAULT 0;"
     "CREATE INDEX block_unconfirmed ON block (timebase) WHERE timebase IS NOT NULL;"

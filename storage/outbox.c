@@ -153,16 +153,16 @@ int outbox_peek(struct db *db, uint64_t after, struct outbox_message *ret_messag
                 size_t *ret_n)
 {
     sqlite3_stmt *stmt;
-    int result =
-        db_use(db, ST_OUTBOX_PEEK,
-               "SELECT seq, at_us, severity, bytes, ifnull(t.offset_us, 0), ifnull(t.boot = ?2, 0),"
-               " CASE WHEN t.synced THEN 0 ELSE ifnull(b.offset_us - t.offset_us, 0) END,"
-               " ifnull(t.synced OR b.synced, 0)"
-               " FROM outbox o LEFT JOIN timebase t ON t.id = o.timebase"
-               " LEFT JOIN timebase b ON b.id ="
-               "  (SELECT id FROM timebase WHERE boot = t.boot ORDER BY turn DESC LIMIT 1)"
-               " WHERE seq > ?1 ORDER BY seq",
-               &stmt);
+    int result = db_use(
+        db, ST_OUTBOX_PEEK,
+        "SELECT seq, at_us, severity, bytes, ifnull(t.offset_us, 0), ifnull(t.boot = ?2, 0),"
+        " CASE WHEN t.synced THEN 0 ELSE ifnull(b.offset_us - t.offset_us, 0) END,"
+        " ifnull(t.synced OR b.synced, 0)"
+        " FROM outbox o LEFT JOIN timebase t ON t.id = o.timebase"
+        " LEFT JOIN timebase b ON b.id ="
+        "  (SELECT id FROM timebase WHERE boot = t.boot ORDER BY synced DESC, turn DESC LIMIT 1)"
+        " WHERE seq > ?1 ORDER BY seq",
+        &stmt);
     if (result != MW_OK)
         return result;
     if (after > INT64_MAX)

@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#define OFFSETS_KEPT 64 /* of one boot, beside those that rows need */
+
 int timebase_begin(struct db *db, const uint8_t boot[TIMEBASE_BOOT_BYTES])
 {
     sqlite3_stmt *stmt;
@@ -81,6 +83,24 @@ int timebase_of(struct db *db, int64_t offset_us, struct known_timebase *ret_kno
     return result;
 }
 
+/* Offsets of this boot that no row needs, once there are many: a clock that is set all the time. */
+static int trim(struct db *db, int64_t keep)
+{
+    sqlite3_stmt *stmt;
+    int result = db_use(db, ST_TIMEBASE_TRIM_BOOT,
+                        "DELETE FROM timebase WHERE boot = ?1 AND id <> ?2 AND"
+                        " (SELECT count(*) FROM timebase WHERE boot = ?1) > ?3 AND id NOT IN"
+                        " (SELECT timebase FROM outbox WHERE timebase IS NOT NULL"
+                        "  UNION SELECT timebase FROM alert WHERE timebase IS NOT NULL"
+                        "  UNION SELECT timebase FROM block WHERE timebase IS NOT NULL)",
+                        &stmt);
+    if (result != MW_OK)
+        return result;
+    return db_run(db, stmt,
+                  sqlite3_bind_blob(stmt, 1, db->boot, sizeof db->boot, SQLITE_STATIC) |
+                      sqlite3_bind_int64(stmt, 2, keep) | sqlite3_bind_int(stmt, 3, OFFSETS_KEPT));
+}
+
 int timebase_set(struct db *db, int64_t offset_us, bool synced)
 {
     struct known_timebase known;
@@ -95,30 +115,68 @@ int timebase_set(struct db *db, int64_t offset_us, bool synced)
         result = db_run(db, stmt,
                         sqlite3_bind_int64(stmt, 1, known.id) | sqlite3_bind_int(stmt, 2, synced));
     db->timebase.known = false; /* its row has changed */
-    return result;
+    return result == MW_OK ? trim(db, known.id) : result;
+}
+
+/* What is to be done with the blocks of one timebase. */
+struct correction {
+    int64_t timebase, step_us, best;
+    bool confirmed;
+};
+
+/* A timebase with blocks that a better one of its boot moves, or confirms; MW_ERR_NOT_FOUND. */
+static int find_correction(struct db *db, struct correction *ret_correction)
+{
+    sqlite3_stmt *stmt;
+    int result = db_use(db, ST_TIMEBASE_WRONG,
+                        "SELECT t.id, b.offset_us - t.offset_us, b.id, b.synced FROM timebase t"
+                        " JOIN timebase b ON b.id = (SELECT id FROM timebase WHERE boot = t.boot"
+                        "  ORDER BY synced DESC, turn DESC LIMIT 1)"
+                        " WHERE (b.id <> t.id OR b.synced)"
+                        " AND EXISTS (SELECT 1 FROM block WHERE timebase = t.id) LIMIT 1",
+                        &stmt);
+    if (result == MW_OK)
+        result = db_row(db, stmt, SQLITE_OK);
+    if (result != MW_OK)
+        return result;
+    *ret_correction =
+        (struct correction){ sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1),
+                             sqlite3_column_int64(stmt, 2), sqlite3_column_int(stmt, 3) != 0 };
+    sqlite3_reset(stmt);
+    return MW_OK;
 }
 
 int timebase_correct(struct db *db, uint32_t max_blocks, uint32_t *ret_n)
 {
     assert(db->in_transaction);
+    struct correction c;
     sqlite3_stmt *stmt;
+    int result = find_correction(db, &c);
+    if (result == MW_ERR_NOT_FOUND) {
+        *ret_n = 0;
+        return MW_OK;
+    }
     /* A confirmed block has no timebase; an unconfirmed one that of the best offset so far. */
-    int result =
-        db_use(db, ST_TIMEBASE_CORRECT,
-               "UPDATE block SET first_us = first_us + d.step, last_us = last_us + d.step,"
-               " shift_us = shift_us + d.step, timebase = d.best FROM"
-               " (SELECT k.id AS block, b.offset_us - t.offset_us AS step,"
-               "   CASE WHEN b.synced THEN NULL ELSE b.id END AS best"
-               "  FROM block k JOIN timebase t ON t.id = k.timebase"
-               "  JOIN timebase b ON b.id ="
-               "   (SELECT id FROM timebase WHERE boot = t.boot ORDER BY turn DESC LIMIT 1)"
-               "  WHERE k.timebase IS NOT NULL AND (b.id <> t.id OR b.synced) LIMIT ?1) AS d"
-               " WHERE block.id = d.block",
-               &stmt);
     if (result == MW_OK)
-        result = db_run(db, stmt, sqlite3_bind_int64(stmt, 1, max_blocks));
+        result = db_use(db, ST_TIMEBASE_CORRECT,
+                        "UPDATE block SET first_us = first_us + ?1, last_us = last_us + ?1,"
+                        " shift_us = shift_us + ?1, timebase = ?2 WHERE id IN"
+                        " (SELECT id FROM block WHERE timebase = ?3 LIMIT ?4)",
+                        &stmt);
+    if (result != MW_OK)
+        return result;
+    int best = c.confirmed ? sqlite3_bind_null(stmt, 2) : sqlite3_bind_int64(stmt, 2, c.best);
+    result = db_run(db, stmt,
+                    sqlite3_bind_int64(stmt, 1, c.step_us) | best |
+                        sqlite3_bind_int64(stmt, 3, c.timebase) |
+                        sqlite3_bind_int64(stmt, 4, max_blocks));
     if (result != MW_OK)
         return result;
     *ret_n = (uint32_t)sqlite3_changes(db->sqlite);
     return MW_OK;
+}
+
+int timebase_count(struct db *db, int64_t *ret_n)
+{
+    return db_number(db, ST_TIMEBASE_COUNT, "SELECT count(*) FROM timebase", ret_n);
 }

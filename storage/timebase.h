@@ -17,9 +17,13 @@
  * of other boots that no row needs. Not inside a transaction. */
 int timebase_begin(struct db *db, const uint8_t boot[TIMEBASE_BOOT_BYTES]);
 
-/* Inside a transaction: from now on this is the best offset of this boot. synced: it is confirmed.
- */
+/* Inside a transaction: from now on this is the best offset of this boot; where it is not confirmed
+ * (synced), only if none was before. */
 int timebase_set(struct db *db, int64_t offset_us, bool synced);
+
+/* How many offsets are remembered, of all boots: those that rows need, and about 64 more of the
+ * running one. */
+int timebase_count(struct db *db, int64_t *ret_n);
 
 /* Inside a transaction: moves at most max_blocks blocks of history; *ret_n how many. Call again
  * until none was. */

@@ -126,8 +126,8 @@ def main():
 
             steps = []
             for offset_us in (-TWO_HOURS, 0, TWO_HOURS, 0):
-                clock.set(offset_us, True)
                 before = plant.status()["ts_ms"]
+                clock.set(offset_us, True)
                 wait_until(lambda: abs(plant.status()["ts_ms"] - before) > 3600 * 1000, 10, "the step")
                 seen_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
                 n = len(messages.alerts())

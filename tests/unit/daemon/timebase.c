@@ -97,7 +97,32 @@ START_TEST(a_clock_that_loses_its_server_goes_on_as_it_is)
 }
 END_TEST
 
-MW_SUITE("daemon/timebase", the_first_reading_is_the_offset_until_somebody_sets_the_clock,
+START_TEST(only_what_was_stamped_without_confirmation_moves)
+{
+    struct timebase t = { 0 };
+    int64_t restored = TRUE_UTC - 3600 * S, early = MINUTE_70 + 3 * S, late = MINUTE_70 + 50 * S;
+    at(&t, S, MINUTE_70, false);
+    at(&t, 60 * S, TRUE_UTC, true);
+    timebase_move(&t, 60 * S, &restored);
+    timebase_move(&t, 60 * S, &early);
+    timebase_move(&t, 60 * S, &late);
+    ck_assert_int_eq(restored, TRUE_UTC - 3600 * S);
+    ck_assert_int_eq(early, TRUE_UTC + 3 * S);
+    ck_assert_int_eq(late, TRUE_UTC + 50 * S);
+
+    /* Confirmed from 60 s to 100 s, then set by hand: only the last seconds were a guess. */
+    int64_t confirmed = TRUE_UTC + 90 * S, guessed = TRUE_UTC + 105 * S;
+    at(&t, 100 * S, TRUE_UTC, false);
+    ck_assert_int_eq(at(&t, 110 * S, TRUE_UTC + 3600 * S, false), TIMEBASE_SET);
+    timebase_move(&t, 110 * S, &confirmed);
+    timebase_move(&t, 110 * S, &guessed);
+    ck_assert_int_eq(confirmed, TRUE_UTC + 90 * S);
+    ck_assert_int_eq(guessed, TRUE_UTC + 105 * S + 3600 * S);
+}
+END_TEST
+
+MW_SUITE("daemon/timebase", only_what_was_stamped_without_confirmation_moves,
+         the_first_reading_is_the_offset_until_somebody_sets_the_clock,
          a_confirmation_says_by_how_much_the_guess_was_off,
          a_right_guess_is_confirmed_without_a_step,
          a_clock_set_by_hand_counts_as_set_but_not_as_confirmed,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/history.h"
 #include "base/result.h"
+#include "storage/timebase.h"
 #include "support/suite.h"
 #include "unit/storage/temp_store.h"
 
@@ -287,6 +288,13 @@ static void prune(struct db *db, int64_t at_us)
     ck_assert_int_eq(db_commit(db), MW_OK);
 }
 
+static void confirm_clock(struct temp_store *t)
+{
+    ck_assert_int_eq(db_begin(t->db), MW_OK);
+    ck_assert_int_eq(timebase_set(t->db, frame_at(0).at_us - frame_at(0).mono_us, true), MW_OK);
+    ck_assert_int_eq(db_commit(t->db), MW_OK);
+}
+
 START_TEST(blocks_older_than_the_retention_go_and_a_reader_goes_on)
 {
     struct temp_store t;
@@ -295,6 +303,7 @@ START_TEST(blocks_older_than_the_retention_go_and_a_reader_goes_on)
     struct mw_frame f;
     temp_begin(&t, 0);
     struct history_writer *w = writer_for(1, 60000000);
+    confirm_clock(&t);
     write_frames(w, t.db, 0, 6100);
     prune(t.db, AT_US);
     ck_assert_int_eq(history_count(t.db, 1, 0, &n), MW_OK);

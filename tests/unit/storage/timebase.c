@@ -271,7 +271,70 @@ START_TEST(an_alert_read_back_wears_the_better_stamp)
 }
 END_TEST
 
-MW_SUITE("storage/timebase", a_message_of_before_the_clock_was_set_is_moved_when_it_is_read,
+START_TEST(retention_leaves_history_of_1970_until_it_is_moved)
+{
+    struct temp_store t;
+    temp_begin(&t, 0);
+    begin_boot(&t, first_boot);
+    set_clock(&t, BOOT_1970, false);
+    put_history(&t, 7, 0, BOOT_1970);
+    set_clock(&t, BOOT_TRUE, true);
+    ck_assert_int_eq(db_begin(t.db), MW_OK);
+    ck_assert_int_eq(db_prune(t.db, BOOT_TRUE + 100 * S), MW_OK);
+    ck_assert_int_eq(db_commit(t.db), MW_OK);
+    ck_assert_uint_eq(correct_all(&t, 3), 7);
+    ck_assert_uint_eq(count_history(&t, 0, INT64_MAX, BOOT_TRUE), 70);
+    temp_end(&t);
+}
+END_TEST
+
+START_TEST(a_confirmed_offset_is_better_than_one_set_by_hand_later)
+{
+    struct temp_store t;
+    temp_begin(&t, 0);
+    begin_boot(&t, first_boot);
+    set_clock(&t, BOOT_1970, false);
+    push(&t, 5 * S, BOOT_1970);
+    set_clock(&t, BOOT_TRUE, true);
+    set_clock(&t, BOOT_TRUE + 3600 * S, false);
+    struct outbox_message m = peek(&t, 0);
+    ck_assert(m.synced);
+    ck_assert_int_eq(m.at_us + m.shift_us, 5 * S + BOOT_TRUE);
+    temp_end(&t);
+}
+END_TEST
+
+START_TEST(an_episode_of_before_the_boot_keeps_its_beginning)
+{
+    struct mw_alert alert = { .at_us = 5 * S + BOOT_1970, .since_us = BOOT_TRUE - 3600 * S };
+    mw_alert_restamp(&alert, BOOT_1970, BOOT_TRUE - BOOT_1970, true);
+    ck_assert_int_eq(alert.at_us, 5 * S + BOOT_TRUE);
+    ck_assert_int_eq(alert.since_us, BOOT_TRUE - 3600 * S);
+}
+END_TEST
+
+START_TEST(offsets_that_no_row_needs_do_not_pile_up)
+{
+    struct temp_store t;
+    temp_begin(&t, 0);
+    begin_boot(&t, first_boot);
+    push(&t, S, BOOT_1970);
+    for (int64_t i = 0; i < 1000; i++)
+        set_clock(&t, BOOT_TRUE + i * S, true);
+    struct outbox_message m = peek(&t, 0);
+    ck_assert_int_eq(m.at_us + m.shift_us, S + BOOT_TRUE + 999 * S);
+    int64_t n = 0;
+    ck_assert_int_eq(timebase_count(t.db, &n), MW_OK);
+    ck_assert_int_le(n, 70);
+    temp_end(&t);
+}
+END_TEST
+
+MW_SUITE("storage/timebase", retention_leaves_history_of_1970_until_it_is_moved,
+         a_confirmed_offset_is_better_than_one_set_by_hand_later,
+         an_episode_of_before_the_boot_keeps_its_beginning,
+         offsets_that_no_row_needs_do_not_pile_up,
+         a_message_of_before_the_clock_was_set_is_moved_when_it_is_read,
          it_is_moved_also_after_the_next_boot,
          a_boot_whose_clock_was_never_set_keeps_its_stamps_and_says_so,
          a_confirmed_stamp_is_never_moved,
