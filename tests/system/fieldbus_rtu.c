@@ -332,42 +332,6 @@ static struct line *new_line(struct bus_config *bus, const struct device *d)
     return line;
 }
 
-/* Settings and unread bytes of the one who holds the port outlive every refused attempt. */
-START_TEST(a_second_opener_is_refused_and_disturbs_nothing)
-{
-    struct device d;
-    struct bus_config holder_bus = { .kind = BUS_RTU, .baud = 115200, .parity = 'N' };
-    struct bus_config other_bus = { .kind = BUS_RTU, .baud = 2400, .parity = 'O' };
-    struct termios before, now;
-    make_name(&d);
-    plug_in(&d);
-    struct line *holder = new_line(&holder_bus, &d), *other = new_line(&other_bus, &d);
-    ck_assert_int_eq(holder->open(holder->ctx, 0), MW_OK);
-    ck_assert_int_eq(tcgetattr(d.master, &before), 0);
-    int n_before = real_count_descriptors();
-    put(&d, (const uint8_t[]){ 1, 2, 3 }, 3);
-    struct serial_config own = { 4800, 'E', 1 };
-    for (int i = 0; i < 100; i++) {
-        ck_assert_int_eq(other->open(other->ctx, 0), MW_ERR_STATE);
-        ck_assert_int_eq(other->set_serial(other->ctx, &own), MW_ERR_STATE);
-        other->close(other->ctx);
-        ck_assert_int_eq(tcgetattr(d.master, &now), 0);
-        ck_assert_uint_eq(cfgetospeed(&now), B115200);
-        ck_assert(now.c_cflag == before.c_cflag && now.c_iflag == before.c_iflag &&
-                  now.c_oflag == before.c_oflag && now.c_lflag == before.c_lflag);
-        ck_assert_mem_eq(now.c_cc, before.c_cc, sizeof now.c_cc);
-    }
-    ck_assert_int_eq(real_count_descriptors(), n_before);
-    ck_assert_int_eq(holder->drain(holder->ctx, 0), 3);
-    holder->close(holder->ctx);
-    ck_assert_int_eq(other->open(other->ctx, 0), MW_OK);
-    holder->destroy(holder->ctx);
-    other->destroy(other->ctx);
-    close(d.master);
-    clean(&d);
-}
-END_TEST
-
 struct thief {
     struct line *line;
     _Atomic bool stop;
@@ -383,6 +347,51 @@ static void *steal(void *ctx)
     }
     return NULL;
 }
+
+/* Settings and unread bytes of the one who holds the port outlive every refused attempt, and are
+ * never others in between. */
+START_TEST(a_second_opener_is_refused_and_disturbs_nothing)
+{
+    struct device d;
+    struct bus_config holder_bus = { .kind = BUS_RTU, .baud = 115200, .parity = 'N' };
+    struct bus_config other_bus = { .kind = BUS_RTU, .baud = 2400, .parity = 'O' };
+    struct termios before, now;
+    pthread_t thread;
+    make_name(&d);
+    plug_in(&d);
+    struct line *holder = new_line(&holder_bus, &d);
+    struct thief thief = { .line = new_line(&other_bus, &d) };
+    struct line *other = thief.line;
+    ck_assert_int_eq(holder->open(holder->ctx, 0), MW_OK);
+    ck_assert_int_eq(tcgetattr(d.master, &before), 0);
+    int n_before = real_count_descriptors(), n_changed = 0;
+    put(&d, (const uint8_t[]){ 1, 2, 3 }, 3);
+    ck_assert_int_eq(pthread_create(&thread, NULL, steal, &thief), 0);
+    for (int i = 0; i < 10000000 && thief.n_tried < 2000; i++) {
+        tcgetattr(d.master, &now);
+        n_changed += cfgetospeed(&now) != B115200 || now.c_cflag != before.c_cflag ||
+                     now.c_iflag != before.c_iflag || now.c_oflag != before.c_oflag ||
+                     now.c_lflag != before.c_lflag ||
+                     memcmp(now.c_cc, before.c_cc, sizeof now.c_cc) != 0;
+    }
+    thief.stop = true;
+    pthread_join(thread, NULL);
+    ck_assert_int_ge(thief.n_tried, 2000);
+    ck_assert_int_eq(n_changed, 0);
+    ck_assert_int_eq(thief.n_opened, 0);
+    ck_assert_int_eq(other->open(other->ctx, 0), MW_ERR_STATE);
+    struct serial_config own = { 4800, 'E', 1 };
+    ck_assert_int_eq(other->set_serial(other->ctx, &own), MW_ERR_STATE);
+    ck_assert_int_eq(real_count_descriptors(), n_before);
+    ck_assert_int_eq(holder->drain(holder->ctx, 0), 3);
+    holder->close(holder->ctx);
+    ck_assert_int_eq(other->open(other->ctx, 0), MW_OK);
+    holder->destroy(holder->ctx);
+    other->destroy(other->ctx);
+    close(d.master);
+    clean(&d);
+}
+END_TEST
 
 START_TEST(a_change_of_rate_gives_the_port_to_nobody_else)
 {
