@@ -289,7 +289,7 @@ static int probe(const struct options *o)
     int status = reach_open(&reach, &o->reach);
     if (status != EX_OK)
         return status;
-    if (reach.bus.kind == BUS_RTU && (o->request.unit < 1 || o->request.unit > 247)) {
+    if (bus_speaks_rtu(&reach.bus) && (o->request.unit < 1 || o->request.unit > 247)) {
         fputs("millwright: a serial line's units are 1 to 247\n", stderr);
         status = EX_USAGE;
     }

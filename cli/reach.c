@@ -63,6 +63,18 @@ bool reach_stopped(void)
 
 /* ---- options ---- */
 
+/* Whether it is a rate is for bus_settle() to say. */
+static bool parse_baud(const char *text, uint32_t *ret_baud)
+{
+    char *end = NULL;
+    errno = 0;
+    unsigned long baud = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno != 0 || baud < 1200 || baud > 921600)
+        return false;
+    *ret_baud = (uint32_t)baud;
+    return true;
+}
+
 bool reach_option(struct reach_options *o, const char *name, const char *value)
 {
     bool good = true;
@@ -83,7 +95,7 @@ bool reach_option(struct reach_options *o, const char *name, const char *value)
     else if (strcmp(name, "parity") == 0)
         good = strlen(value) == 1 && (o->parity = *value, strchr("NEO", *value) != NULL);
     else if (strcmp(name, "baud") == 0)
-        good = (o->baud = (uint32_t)strtoul(value, NULL, 10)) >= 1200 && o->baud <= 921600;
+        good = parse_baud(value, &o->baud);
     else if (strcmp(name, "timeout") == 0)
         good = field_time(value, &o->timeout_us) && o->timeout_us >= 10000 &&
                o->timeout_us <= 60000000;

@@ -45,10 +45,11 @@ static const char USAGE[] =
 static const struct setting {
     uint32_t baud;
     char parity;
+    uint8_t stop_bits;
 } SETTINGS[] = {
-    { 19200, 'E' }, { 9600, 'N' }, { 19200, 'N' }, { 9600, 'E' },  { 115200, 'N' },
-    { 38400, 'N' }, { 4800, 'N' }, { 57600, 'N' }, { 38400, 'E' }, { 115200, 'E' },
-    { 2400, 'N' },  { 2400, 'E' }, { 9600, 'O' },  { 19200, 'O' }, { 1200, 'E' },
+    { 19200, 'E', 1 }, { 9600, 'N', 1 }, { 19200, 'N', 1 }, { 9600, 'E', 1 },  { 115200, 'N', 1 },
+    { 38400, 'N', 1 }, { 4800, 'N', 1 }, { 57600, 'N', 1 }, { 38400, 'E', 1 }, { 115200, 'E', 1 },
+    { 2400, 'N', 1 },  { 2400, 'E', 1 }, { 9600, 'O', 1 },  { 19200, 'O', 1 }, { 1200, 'E', 1 },
 };
 #define N_SETTINGS (sizeof SETTINGS / sizeof SETTINGS[0])
 
@@ -127,7 +128,7 @@ static void note(struct scan *s, uint8_t unit, int result)
         return;
     s->found[s->n_found++] = (struct found){
         .unit = unit,
-        .setting = { s->reach.bus.baud, s->reach.bus.parity },
+        .setting = { s->reach.bus.baud, s->reach.bus.parity, s->reach.bus.stop_bits },
         .result = result,
     };
     clear_progress(s);
@@ -191,7 +192,7 @@ static void listen_first(struct scan *s)
 
 static void scan_settings(struct scan *s)
 {
-    struct setting first = { s->reach.bus.baud, s->reach.bus.parity };
+    struct setting first = { s->reach.bus.baud, s->reach.bus.parity, s->reach.bus.stop_bits };
     listen_first(s);
     size_t from = s->n_found;
     ask_all(s);
@@ -214,7 +215,8 @@ static void scan_settings(struct scan *s)
 
 static bool same_setting(const struct found *a, const struct found *b)
 {
-    return a->setting.baud == b->setting.baud && a->setting.parity == b->setting.parity;
+    return a->setting.baud == b->setting.baud && a->setting.parity == b->setting.parity &&
+           a->setting.stop_bits == b->setting.stop_bits;
 }
 
 /* One bus for each setting that somebody answered to; which one this is, from 0. */
@@ -248,7 +250,7 @@ static void print_bus(const struct scan *s, const struct found *f, size_t number
                f->setting.parity == 'E'   ? "even"
                : f->setting.parity == 'O' ? "odd"
                                           : "none",
-               (unsigned)bus->stop_bits);
+               (unsigned)f->setting.stop_bits);
     else
         printf("  - {name: %s, tcp: {host: \"%s\", port: %u%s}}\n", bus->name, bus->host,
                (unsigned)bus->port, bus->framing == FRAMING_RTU ? ", framing: rtu" : "");
@@ -309,6 +311,7 @@ static int print_json(const struct scan *s)
         if (s->reach.bus.kind == BUS_RTU) {
             json_object_set_new(one, "baud", json_integer(f->setting.baud));
             json_object_set_new(one, "parity", json_string(parity));
+            json_object_set_new(one, "stop_bits", json_integer(f->setting.stop_bits));
         }
         json_array_append_new(list, one);
     }
@@ -386,7 +389,7 @@ static int scan(struct scan *s)
 {
     const struct options *o = s->options;
     bool serial = s->reach.bus.kind == BUS_RTU;
-    if (!parse_units(s, o->units ? o->units : "1-247", serial ? 1 : 0))
+    if (!parse_units(s, o->units ? o->units : "1-247", bus_speaks_rtu(&s->reach.bus) ? 1 : 0))
         return EX_USAGE;
     if (o->all_settings && (!serial || s->reach.by_daemon)) {
         fprintf(stderr, "millwright: --all-settings is for a serial port that %s\n",

@@ -214,7 +214,7 @@ static void begin_read(struct control *control, struct control_client *client, c
         say(client, NO_BUS);
     } else if (!parse_read(rest, &order.request)) {
         say(client, "{\"error\":\"read BUS UNIT KIND ADDRESS COUNT\",\"code\":64}\n");
-    } else if (control->pipeline->config->buses[order.bus].kind == BUS_RTU &&
+    } else if (bus_speaks_rtu(&control->pipeline->config->buses[order.bus]) &&
                (order.request.unit < 1 || order.request.unit > 247)) {
         say(client, "{\"error\":\"a serial line's units are 1 to 247\",\"code\":64}\n");
     } else if (!mw_ring_offer(&stage->orders, &order)) {

@@ -15,7 +15,8 @@
 #define DEFAULT_MAX_REGISTERS      125 /* Modbus Application Protocol V1.1b3, 6.3 */
 #define DEFAULT_MAX_GAP            8
 #define LONGEST_EXCHANGE_BYTES     (8 + 255) /* a read request and a reply of 125 registers */
-#define THINKING_US                100000    /* what a slow slave takes before its first byte */
+#define REQUEST_BYTES              8
+#define THINKING_US                100000 /* what a slow slave takes before its first byte */
 
 #define MINUTE_US INT64_C(60000000)
 
@@ -153,11 +154,29 @@ static int settle_tcp(struct bus_config *bus, const struct mw_complaints *to)
     return result;
 }
 
-/* Slow lines get the time their longest frames take. */
-static int64_t default_timeout_us(int64_t a_character_us)
+static bool switches_rts(const struct bus_config *bus)
+{
+    return bus->kind == BUS_RTU && (bus->rts == RTS_UP || bus->rts == RTS_DOWN);
+}
+
+/* Slow lines get the time their longest frames take, and those whose RTS is switched that of its
+ * delays: a timeout counts from when a request is handed over. */
+static int64_t default_timeout_us(const struct bus_config *bus, int64_t a_character_us)
 {
     int64_t slow_us = THINKING_US + LONGEST_EXCHANGE_BYTES * a_character_us;
-    return slow_us > DEFAULT_TIMEOUT_US ? slow_us : DEFAULT_TIMEOUT_US;
+    return (slow_us > DEFAULT_TIMEOUT_US ? slow_us : DEFAULT_TIMEOUT_US) +
+           (switches_rts(bus) ? 2 * bus->rts_delay_us : 0);
+}
+
+/* Sending alone takes this long where RTS is switched; an answer comes after it. */
+static int check_rts_delay(const struct bus_config *bus, int64_t timeout_us, int64_t a_character_us,
+                           const struct mw_complaints *to)
+{
+    int64_t sending_us = 2 * bus->rts_delay_us + REQUEST_BYTES * a_character_us;
+    if (!switches_rts(bus) || timeout_us > sending_us)
+        return MW_OK;
+    return complain_us(to, "timeout", timeout_us,
+                       "is over before a request is out: rts_delay twice, and the request");
 }
 
 int bus_settle(struct bus_config *bus, const struct mw_complaints *to)
@@ -171,7 +190,7 @@ int bus_settle(struct bus_config *bus, const struct mw_complaints *to)
         result = mw_complain(to, "kind", NULL, "is missing: a bus is rtu or tcp");
 
     if (bus->timeout_us == 0)
-        bus->timeout_us = default_timeout_us(bus_character_us(bus));
+        bus->timeout_us = default_timeout_us(bus, bus_character_us(bus));
     if (bus->turnaround_us == 0)
         bus->turnaround_us = DEFAULT_TURNAROUND_US;
     if (bus->retries == UINT32_MAX)
@@ -179,6 +198,8 @@ int bus_settle(struct bus_config *bus, const struct mw_complaints *to)
 
     if (bus->timeout_us < 1000 || bus->timeout_us > MINUTE_US)
         result = complain_us(to, "timeout", bus->timeout_us, "is not in 1ms to 60s");
+    else if (check_rts_delay(bus, bus->timeout_us, bus_character_us(bus), to) != MW_OK)
+        result = MW_ERR_INVALID;
     if (bus->turnaround_us < 0 || bus->turnaround_us > MINUTE_US)
         result = complain_us(to, "turnaround", bus->turnaround_us, "is not in 0 to 60s");
     if (bus->retries > 10)
@@ -186,12 +207,15 @@ int bus_settle(struct bus_config *bus, const struct mw_complaints *to)
     return result;
 }
 
+/* Modbus over Serial Line V1.02, 2.2: 0 is for all of a line, 248 to 255 are reserved; it is the
+ * same line behind a device server that passes RTU frames on. */
 static int check_unit(const struct device_config *device, const struct bus_config *bus,
                       const struct mw_complaints *to)
 {
-    if (bus->kind == BUS_TCP && device->unit > 247 && device->unit != 255)
+    bool serial = bus->kind != BUS_TCP || bus_speaks_rtu(bus);
+    if (!serial && device->unit > 247 && device->unit != 255)
         return complain_int(to, "unit", device->unit, "is not a Modbus unit, 0 to 247 or 255");
-    if (bus->kind != BUS_TCP && (device->unit < 1 || device->unit > 247))
+    if (serial && (device->unit < 1 || device->unit > 247))
         return complain_int(to, "unit", device->unit, "is not a Modbus unit, 1 to 247");
     return MW_OK;
 }
@@ -218,7 +242,7 @@ static int settle_serial(struct device_config *device, const struct bus_config *
     device->character_us = character_us(own, bus->data_bits);
     int64_t gap_us = given ? silence_us(own->baud, device->character_us) : 0;
     device->frame_gap_us = gap_us > bus->frame_gap_us ? gap_us : bus->frame_gap_us;
-    int64_t slow_us = given ? default_timeout_us(device->character_us) : 0;
+    int64_t slow_us = given ? default_timeout_us(bus, device->character_us) : 0;
     if (device->timeout_us == 0 && slow_us > bus->timeout_us)
         device->timeout_us = slow_us;
     return MW_OK;
@@ -247,6 +271,8 @@ int device_settle(struct device_config *device, const struct bus_config *bus,
         result = complain_int(to, "max_gap", device->max_gap, "is not in 0 to 124");
     if (device->timeout_us < 1000 || device->timeout_us > MINUTE_US)
         result = complain_us(to, "timeout", device->timeout_us, "is not in 1ms to 60s");
+    else if (check_rts_delay(bus, device->timeout_us, device->character_us, to) != MW_OK)
+        result = MW_ERR_INVALID;
     if (device->turnaround_us < 0 || device->turnaround_us > MINUTE_US)
         result = complain_us(to, "turnaround", device->turnaround_us, "is not in 0 to 60s");
     if (device->pause_us < 0 || device->pause_us > 10000000)

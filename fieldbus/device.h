@@ -52,7 +52,8 @@ struct bus_config {
     int64_t connect_timeout_us; /* default 3 s */
     /* both; defaults for its devices */
     int64_t timeout_us; /* of one exchange, request to last byte; default 300 ms, and on lines
-                           below 19200 baud what the longest frames need */
+                           below 19200 baud what the longest frames need; RTS up and down: twice
+                           rts_delay_us more, and one given must be longer than sending takes */
     int64_t
         turnaround_us; /* longest lateness of a reply; the line is drained this long; default 2 s */
     uint32_t retries;  /* default 1; UINT32_MAX: not given */
@@ -109,7 +110,7 @@ struct register_range {
 struct device_config {
     char name[MW_NAME_MAX + 1];
     uint32_t bus;                                     /* index */
-    uint8_t unit;                                     /* 1 .. 247; TCP also 0 and 255 */
+    uint8_t unit;                                     /* 1 .. 247; MBAP also 0 and 255 */
     uint16_t max_registers;                           /* in one request; default 125 (bits: 2000) */
     uint16_t max_gap;                                 /* unused registers read across; default 8 */
     struct register_range no_read[DEVICE_MAX_RANGES]; /* never read, whatever lies around them */

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -28,6 +29,7 @@ struct modbus_line {
     struct serial_config serial; /* what the next opening sets */
     struct tcp_socket tcp;       /* of a TCP bus */
     int fd;                      /* open and connected; -1: not */
+    int lock_fd;                 /* of a tty: holds its lock while fd is open; -1: not */
     uint16_t transaction;        /* of the running exchange, where frames carry one */
     struct line_request asked;
     uint8_t bytes[LINE_BYTES];
@@ -67,19 +69,32 @@ static void forget_answer(struct modbus_line *line, int64_t now_us)
     line->n_bytes = 0;
 }
 
-static void line_close(void *ctx)
+/* Closes a tty, and keeps its lock. */
+static void close_port(struct modbus_line *line)
 {
-    struct modbus_line *line = ctx;
     line->n_bytes = 0;
-    if (line->bus->kind == BUS_TCP) {
-        modbus_set_socket(line->modbus, -1);
-        tcp_socket_close(&line->tcp);
-    } else if (line->fd >= 0) {
+    if (line->fd >= 0) {
         /* what a stuck line has not sent would hold close(2) up for as long as 30 s */
         (void)tcflush(line->fd, TCOFLUSH);
         modbus_close(line->modbus);
     }
     line->fd = -1;
+}
+
+static void line_close(void *ctx)
+{
+    struct modbus_line *line = ctx;
+    if (line->bus->kind == BUS_TCP) {
+        line->n_bytes = 0;
+        modbus_set_socket(line->modbus, -1);
+        tcp_socket_close(&line->tcp);
+        line->fd = -1;
+        return;
+    }
+    close_port(line);
+    if (line->lock_fd >= 0)
+        close(line->lock_fd);
+    line->lock_fd = -1;
 }
 
 /* libmodbus ignores a refusal of RTS, which pseudo-terminals and some adapters give; then requests
@@ -103,25 +118,56 @@ static int set_rts(const struct modbus_line *line)
     return MW_OK;
 }
 
-static int open_tty(struct modbus_line *line)
+/* Two masters on a line disturb each other, and so does a mere attempt: modbus_connect() sets the
+ * terminal up. So the lock comes first, on a descriptor of its own, which changes nothing. */
+static int lock_tty(struct modbus_line *line)
 {
-    line_close(line); /* a second modbus_connect() would leak the first one's descriptor */
+    int fd = open(line->bus->device, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) {
+        int result = result_of(errno);
+        return result == MW_ERR_AGAIN ? MW_ERR_IO : result;
+    }
+    int result = isatty(fd) ? MW_OK : MW_ERR_IO;
+    if (result == MW_OK && flock(fd, LOCK_EX | LOCK_NB) != 0)
+        result = errno == EWOULDBLOCK ? MW_ERR_STATE : MW_ERR_IO;
+    if (result == MW_OK)
+        line->lock_fd = fd;
+    else
+        close(fd);
+    return result;
+}
+
+/* A stable name may mean another node by now, which this lock does not guard. */
+static bool is_locked_node(const struct modbus_line *line)
+{
+    struct stat locked, opened;
+    return fstat(line->lock_fd, &locked) == 0 && fstat(line->fd, &opened) == 0 &&
+           locked.st_dev == opened.st_dev && locked.st_ino == opened.st_ino;
+}
+
+/* Opens and sets up a tty whose lock is held. */
+static int connect_tty(struct modbus_line *line)
+{
     if (modbus_connect(line->modbus) != 0) {
         int result = result_of(errno);
         return result == MW_ERR_AGAIN ? MW_ERR_IO : result;
     }
     line->fd = modbus_get_socket(line->modbus);
+    if (!is_locked_node(line))
+        return MW_ERR_GONE;
     int flags = fcntl(line->fd, F_GETFL);
     if (flags < 0 || fcntl(line->fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
-        fcntl(line->fd, F_SETFD, FD_CLOEXEC) != 0) {
-        line_close(line);
+        fcntl(line->fd, F_SETFD, FD_CLOEXEC) != 0)
         return MW_ERR_IO;
-    }
-    if (flock(line->fd, LOCK_EX | LOCK_NB) != 0) { /* two masters on a line disturb each other */
-        line_close(line);
-        return MW_ERR_STATE;
-    }
-    int result = set_rts(line);
+    return set_rts(line);
+}
+
+static int open_tty(struct modbus_line *line)
+{
+    line_close(line); /* a second modbus_connect() would leak the first one's descriptor */
+    int result = lock_tty(line);
+    if (result == MW_OK)
+        result = connect_tty(line);
     if (result != MW_OK)
         line_close(line);
     return result;
@@ -140,7 +186,8 @@ static void use_context(struct modbus_line *line, modbus_t *modbus)
     modbus_set_byte_timeout(modbus, 0, 0);
 }
 
-/* libmodbus sets a tty up when it opens it, and has no other way. */
+/* libmodbus sets a tty up when it opens it, and has no other way. The lock is held meanwhile, so
+ * that nobody takes the line away in between. */
 static int line_set_serial(void *ctx, const struct serial_config *serial)
 {
     struct modbus_line *line = ctx;
@@ -149,13 +196,20 @@ static int line_set_serial(void *ctx, const struct serial_config *serial)
     if (line->fd >= 0 && serial_equal(serial, &line->serial))
         return MW_OK;
     modbus_t *fresh = new_tty_context(line->bus, serial);
-    line_close(line);
-    if (!fresh)
+    close_port(line);
+    if (!fresh) {
+        line_close(line);
         return MW_ERR_INVALID;
+    }
     modbus_free(line->modbus);
     use_context(line, fresh);
     line->serial = *serial;
-    return open_tty(line);
+    if (line->lock_fd < 0)
+        return open_tty(line);
+    int result = connect_tty(line);
+    if (result != MW_OK)
+        line_close(line);
+    return result;
 }
 
 static int line_open(void *ctx, int64_t now_us)
@@ -314,7 +368,7 @@ int modbus_line_create(struct line **ret_line, const struct bus_config *bus)
     struct modbus_line *line = calloc(1, sizeof *line);
     if (!line)
         return MW_ERR_NO_MEMORY;
-    line->fd = -1;
+    line->fd = line->lock_fd = -1;
     line->bus = bus;
     line->serial = bus_serial(bus);
     modbus_t *modbus = new_context(bus);

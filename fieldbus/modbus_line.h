@@ -7,7 +7,8 @@
  * (frame.h), so none of its waiting, its recovery modes and its select(2), which aborts for
  * descriptors above 1023, is ever used.
  *
- * A tty is locked (flock(2)) while it is open; another's lock makes open say MW_ERR_STATE.
+ * A tty is locked (flock(2)) from before it is set up until it is closed, changes of its rate
+ * included; another's lock makes open say MW_ERR_STATE, and nothing of the tty is touched.
  *
  * RTU over TCP is written with write(2), which raises SIGPIPE where the peer has gone: the program
  * ignores that signal. */

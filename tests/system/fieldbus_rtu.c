@@ -320,8 +320,105 @@ START_TEST(a_port_is_set_to_what_each_device_wants)
     ck_assert_int_eq(real_count_descriptors(), before);
     unlink(d.name);
     ck_assert_int_eq(line->set_serial(line->ctx, &own), MW_ERR_GONE);
-    ck_assert_int_eq(real_count_descriptors(), before - 1);
+    ck_assert_int_eq(real_count_descriptors(), before - 2); /* the port and its lock */
     line->destroy(line->ctx);
+    close(d.master);
+    clean(&d);
+}
+END_TEST
+
+static struct line *new_line(struct bus_config *bus, const struct device *d)
+{
+    struct line *line = NULL;
+    snprintf(bus->device, sizeof bus->device, "%s", d->name);
+    ck_assert_int_eq(bus_settle(bus, NULL), MW_OK);
+    ck_assert_int_eq(modbus_line_create(&line, bus), MW_OK);
+    return line;
+}
+
+struct thief {
+    struct line *line;
+    _Atomic bool stop;
+    _Atomic int n_opened, n_tried;
+};
+
+static void *steal(void *ctx)
+{
+    struct thief *t = ctx;
+    while (!t->stop) {
+        t->n_opened += t->line->open(t->line->ctx, 0) == MW_OK;
+        t->n_tried++;
+    }
+    return NULL;
+}
+
+/* Settings and unread bytes of the one who holds the port outlive every refused attempt, and are
+ * never others in between. */
+START_TEST(a_second_opener_is_refused_and_disturbs_nothing)
+{
+    struct device d;
+    struct bus_config holder_bus = { .kind = BUS_RTU, .baud = 115200, .parity = 'N' };
+    struct bus_config other_bus = { .kind = BUS_RTU, .baud = 2400, .parity = 'O' };
+    struct termios before, now;
+    pthread_t thread;
+    make_name(&d);
+    plug_in(&d);
+    struct line *holder = new_line(&holder_bus, &d);
+    struct thief thief = { .line = new_line(&other_bus, &d) };
+    struct line *other = thief.line;
+    ck_assert_int_eq(holder->open(holder->ctx, 0), MW_OK);
+    ck_assert_int_eq(tcgetattr(d.master, &before), 0);
+    int n_before = real_count_descriptors(), n_changed = 0;
+    put(&d, (const uint8_t[]){ 1, 2, 3 }, 3);
+    ck_assert_int_eq(pthread_create(&thread, NULL, steal, &thief), 0);
+    for (int i = 0; i < 10000000 && thief.n_tried < 2000; i++) {
+        tcgetattr(d.master, &now);
+        n_changed += cfgetospeed(&now) != B115200 || now.c_cflag != before.c_cflag ||
+                     now.c_iflag != before.c_iflag || now.c_oflag != before.c_oflag ||
+                     now.c_lflag != before.c_lflag ||
+                     memcmp(now.c_cc, before.c_cc, sizeof now.c_cc) != 0;
+    }
+    thief.stop = true;
+    pthread_join(thread, NULL);
+    ck_assert_int_ge(thief.n_tried, 2000);
+    ck_assert_int_eq(n_changed, 0);
+    ck_assert_int_eq(thief.n_opened, 0);
+    ck_assert_int_eq(other->open(other->ctx, 0), MW_ERR_STATE);
+    struct serial_config own = { 4800, 'E', 1 };
+    ck_assert_int_eq(other->set_serial(other->ctx, &own), MW_ERR_STATE);
+    ck_assert_int_eq(real_count_descriptors(), n_before);
+    ck_assert_int_eq(holder->drain(holder->ctx, 0), 3);
+    holder->close(holder->ctx);
+    ck_assert_int_eq(other->open(other->ctx, 0), MW_OK);
+    holder->destroy(holder->ctx);
+    other->destroy(other->ctx);
+    close(d.master);
+    clean(&d);
+}
+END_TEST
+
+START_TEST(a_change_of_rate_gives_the_port_to_nobody_else)
+{
+    struct device d;
+    struct bus_config holder_bus = { .kind = BUS_RTU }, other_bus = { .kind = BUS_RTU };
+    pthread_t thread;
+    make_name(&d);
+    plug_in(&d);
+    struct line *holder = new_line(&holder_bus, &d);
+    struct thief thief = { .line = new_line(&other_bus, &d) };
+    ck_assert_int_eq(holder->open(holder->ctx, 0), MW_OK);
+    ck_assert_int_eq(pthread_create(&thread, NULL, steal, &thief), 0);
+    struct serial_config own = { 9600, 'N', 2 }, of_bus = bus_serial(&holder_bus);
+    int n_refused = 0;
+    for (int i = 0; i < 200000 && (i < 2000 || thief.n_tried < 2000); i++)
+        n_refused += holder->set_serial(holder->ctx, i % 2 ? &of_bus : &own) != MW_OK;
+    thief.stop = true;
+    pthread_join(thread, NULL);
+    ck_assert_int_ge(thief.n_tried, 2000);
+    ck_assert_int_eq(n_refused, 0);
+    ck_assert_int_eq(thief.n_opened, 0);
+    holder->destroy(holder->ctx);
+    thief.line->destroy(thief.line->ctx);
     close(d.master);
     clean(&d);
 }
@@ -437,5 +534,6 @@ MW_SUITE("fieldbus rtu",
          an_adapter_that_comes_back_as_another_node_is_found_by_its_stable_name,
          a_thousand_swaps_leak_no_descriptor_and_none_is_inherited,
          rts_that_a_port_does_not_have_is_refused_when_it_is_opened,
-         a_port_is_set_to_what_each_device_wants, a_tap_sees_the_very_bytes_of_the_wire,
+         a_port_is_set_to_what_each_device_wants, a_second_opener_is_refused_and_disturbs_nothing,
+         a_change_of_rate_gives_the_port_to_nobody_else, a_tap_sees_the_very_bytes_of_the_wire,
          what_is_not_a_tty_is_not_opened)

@@ -197,6 +197,9 @@ def probes_alone(world):
     check("coil 3, 1 bits" in words, words)
     call("probe", 1, 0, 1, *world.by_port(), status=76, words="exception 2")
     call("probe", 3, 0, 1, *world.by_port(), "--timeout", "20ms", status=69, words="no answer")
+    words = call("scan", "--units", "1", "--no-profiles", "--all-settings", "--timeout", "50ms",
+                 *world.by_port()).stdout
+    check("baud: 19200, parity: none, stop_bits: 2" in words, "not as it was found:", words)
     trace = world.folder / "alone.trace"
     call("probe", 1, 5201, 3, *world.by_port(), "--record", trace)
     lines = trace.read_text().splitlines()
@@ -310,7 +313,8 @@ def bad_input(world):
         call(*verb, status=64, words="usage" if verb[0] == "none" else "")
         call(*verb, "--rtu", nothing, status=66, words="No such file")
         call(*verb, "--rtu", world.config, status=65, words="no serial port")
-        call(*verb, "--rtu", tty, "--baud", "9", status=64, words="--baud")
+        for baud in ("9", "9600x", str(2**32 + 9600), "-9600", ""):
+            call(*verb, "--rtu", tty, "--baud", baud, status=64, words="--baud")
         call(*verb, "--rtu", tty, "--parity", "X", status=64, words="--parity")
         call(*verb, "--rtu", tty, "--timeout", "5", status=64, words="--timeout")
         call(*verb, "--tcp", "127.0.0.1:99999", status=64, words="HOST[:PORT]")
@@ -319,6 +323,11 @@ def bad_input(world):
         closed.bind(("127.0.0.1", 0))
         call("probe", 1, 0, "--tcp", f"127.0.0.1:{closed.getsockname()[1]}", status=69,
              words="no connection")
+    with socket.create_server(("127.0.0.1", 0)) as server:  # a serial line behind a device server
+        line = ("--tcp", f"127.0.0.1:{server.getsockname()[1]}", "--framing", "rtu")
+        for unit in (0, 248, 255):
+            call("probe", unit, 0, *line, status=64, words="1 to 247")
+        call("scan", "--units", "0", *line, status=64, words="no list of units")
     call("probe", 256, 0, *world.by_port(), status=64, words="no unit")
     call("probe", 0, 0, *world.by_port(), status=64, words="1 to 247")
     call("probe", 1, 65536, *world.by_port(), status=64, words="address")

@@ -183,12 +183,44 @@ START_TEST(rts_has_a_delay_only_where_we_switch_it)
 }
 END_TEST
 
+START_TEST(a_timeout_holds_the_delays_of_rts)
+{
+    struct heard heard;
+    struct bus_config plain = rtu(), bus = rtu();
+    bus.rts = RTS_UP;
+    bus.rts_delay_us = 100000;
+    ck_assert_int_eq(bus_settle(&plain, NULL) | bus_settle(&bus, NULL), MW_OK);
+    ck_assert_int_eq(bus.timeout_us, plain.timeout_us + 200000);
+    struct device_config slow = { .unit = 1, .serial = { .baud = 1200 } }, slow_plain = slow;
+    ck_assert_int_eq(device_settle(&slow, &bus, NULL), MW_OK);
+    ck_assert_int_eq(device_settle(&slow_plain, &plain, NULL), MW_OK);
+    ck_assert_int_eq(slow.timeout_us, slow_plain.timeout_us + 200000);
+
+    int64_t sending_us = 200000 + 8 * bus_character_us(&bus);
+    bus.timeout_us = sending_us + 1;
+    ck_assert_int_eq(bus_settle(&bus, NULL), MW_OK);
+    bus.timeout_us = sending_us;
+    ck_assert_int_eq(bus_settle(&bus, &listen(&heard)->to), MW_ERR_INVALID);
+    ck_assert_str_eq(heard.settings, "timeout");
+    bus.timeout_us = 1000000;
+    struct device_config hasty = { .unit = 1, .timeout_us = sending_us };
+    ck_assert_int_eq(device_settle(&hasty, &bus, &listen(&heard)->to), MW_ERR_INVALID);
+    ck_assert_str_eq(heard.settings, "timeout");
+    hasty.timeout_us++;
+    ck_assert_int_eq(device_settle(&hasty, &bus, NULL), MW_OK);
+}
+END_TEST
+
 START_TEST(units_are_those_of_the_wire)
 {
-    struct bus_config serial = rtu(), net = tcp();
+    struct bus_config serial = rtu(), net = tcp(), server = tcp();
+    server.framing = FRAMING_RTU;
     ck_assert_int_eq(bus_settle(&serial, NULL) | bus_settle(&net, NULL), MW_OK);
+    ck_assert_int_eq(bus_settle(&server, NULL), MW_OK);
     for (int unit = 0; unit < 256; unit++) {
         struct device_config on_rtu = { .unit = (uint8_t)unit }, on_tcp = on_rtu;
+        struct device_config behind = on_rtu;
+        ck_assert_int_eq(device_settle(&behind, &server, NULL) == MW_OK, unit >= 1 && unit <= 247);
         bool individual = unit >= 1 && unit <= 247;
         ck_assert_int_eq(device_settle(&on_rtu, &serial, NULL) == MW_OK, individual);
         ck_assert_int_eq(device_settle(&on_tcp, &net, NULL) == MW_OK,
@@ -265,6 +297,7 @@ MW_SUITE("fieldbus/device", an_rtu_bus_gets_the_standards_defaults,
          a_slow_line_gets_the_time_its_frames_take, a_tcp_bus_gets_port_502_and_no_serial_settings,
          every_broken_rule_of_a_bus_is_reported, a_device_takes_from_its_bus_what_it_does_not_say,
          a_device_may_have_a_rate_and_parity_of_its_own, rts_has_a_delay_only_where_we_switch_it,
-         units_are_those_of_the_wire, every_broken_rule_of_a_device_is_reported,
+         a_timeout_holds_the_delays_of_rts, units_are_those_of_the_wire,
+         every_broken_rule_of_a_device_is_reported,
          a_point_is_a_signed_holding_register_unless_it_says_so,
          every_broken_rule_of_a_point_is_reported)
