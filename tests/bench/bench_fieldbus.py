@@ -1,17 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What the fieldbus costs, in figures of whole processes: millwrightd polls `millwright simulate` over
-loopback in real time. CPU is the daemon's own time (all threads), so that other work on the computer
-does not count; what it does to memory and threads is read from /proc. The rows of bench_fieldbus
-(virtual time) come first. One line per row:
+"""What the fieldbus costs, in figures of whole processes: millwrightd polls `millwright simulate`
+over loopback in real time. CPU is the daemon's own time (all threads), so that other work on the
+computer does not count; memory and wake-ups are read from /proc. The rows of bench_fieldbus, on
+virtual time, come first. One line per row:
 
   key value unit reach ok|MISSED  # note
 
-usage: bench_fieldbus.py BIN_DIR [--long] [--json] [--seconds N] [KEY...]
+usage: bench_fieldbus.py BIN_DIR [--long] [--json] [--seconds N] [--history DURATION] [KEY...]
 
 BIN_DIR is that of a release build; --long adds devices_1000, five minutes; --seconds: of steady
-state, at least 20 for figures worth keeping. Ends with 1 where a row misses its reach, 77 where the
-programs were not built. docs/BENCHMARKS.md says what each row means.
+state, at least 20 for figures worth keeping; --history: store.history, off unless told. Ends with 1
+where a row misses its reach, 77 where the programs were not built. docs/BENCHMARKS.md says what
+each row means.
 """
 import argparse
 import glob
@@ -33,9 +34,11 @@ SPARE_WAKEUPS_PER_S = 5  # of the row's reach: beats and once-a-second figures
 class Plant:
     """A scenario, a configuration that polls it, and both processes."""
 
-    def __init__(self, n_devices, n_points, period, machine_devices=1, launcher=()):
+    def __init__(self, options, n_devices, n_points, period, machine_devices=1, serial=False,
+                 launcher=()):
         self.n_devices, self.n_points, self.period = n_devices, n_points, period
-        self.machine_devices, self.launcher = machine_devices, list(launcher)
+        self.machine_devices, self.serial, self.launcher = machine_devices, serial, launcher
+        self.history = options.history
         self.folder = tempfile.mkdtemp(prefix="mw-bench-")
         self.processes = []
 
@@ -86,7 +89,9 @@ class Plant:
         registers = "".join(f"      - {{quantity: load, name: r{i}, address: {i}, type: uint16}}\n"
                             for i in range(self.n_points))
         text = "version: 1\ntick: 1s\nmachines: [{name: m, kind: pump}]\nbuses:\n"
-        text += "".join(f"  - {{name: b{d}, tcp: 0}}\n" for d in range(self.n_devices))
+        wire = "rtu: {}, turnaround: 0s" if self.serial else "tcp: 0"
+        text += "".join(f"  - {{name: b{d}, {wire.format(self.path(f'b{d}'))}}}\n"
+                        for d in range(self.n_devices))
         text += "devices:\n"
         for d in range(self.n_devices):
             text += f"  - name: d{d}\n    bus: b{d}\n    unit: 1\n    map: list\n    machine: m\n"
@@ -96,15 +101,21 @@ class Plant:
         self.wait_for(lambda: os.path.exists(self.path("ready")), "the simulator does not come up")
         with open(self.path("ready")) as f:
             lines = [line.split() for line in f]
-        self.ports = {line[1]: line[4] for line in lines}
+        self.ports = {line[1]: line[4] for line in lines if line[2] == "tcp"}
+
+    def wire(self, bus):
+        """9 ms: an answer that comes later than the next poll is due is no use."""
+        if self.serial:
+            return f"rtu: {{device: {self.path(bus)}, baud: 115200}}, timeout: 9ms"
+        return f"tcp: {{host: 127.0.0.1, port: {self.ports[bus]}}}"
 
     def configuration(self):
         """Machines of up to 25 channels each, over one device or several."""
         text = (f"version: 1\ngateway: {{name: gw, spool: {self.folder}/spool, "
                 f"socket: {self.folder}/control}}\n"
-                f"store: {{path: {self.folder}/store.db, history: 1h, block: 1h}}\nbuses:\n")
+                f"store: {{path: {self.folder}/store.db, history: {self.history}}}\nbuses:\n")
         for d in range(self.n_devices):
-            text += f"- {{name: b{d}, tcp: {{host: 127.0.0.1, port: {self.ports[f'b{d}']}}}}}\n"
+            text += f"- {{name: b{d}, {self.wire(f'b{d}')}}}\n"
         text += "devices:\n"
         for d in range(self.n_devices):
             text += f"- {{name: d{d}, bus: b{d}, unit: 1, profile: p}}\n"
@@ -125,8 +136,8 @@ class Plant:
         return types + machines
 
     def start(self):
-        profile = ("version: 1\nvendor: bench\nmodel: bench\nlevel: C\nsources: [\"made for this\"]\n"
-                   "points:\n")
+        profile = ("version: 1\nvendor: bench\nmodel: bench\nlevel: C\n"
+                   "sources: [\"made for this\"]\npoints:\n")
         profile += "".join(f"  - {{name: p{i}, address: {i}, type: uint16}}\n"
                            for i in range(self.n_points))
         self.write("profiles/p.yaml", profile)
@@ -216,36 +227,42 @@ def percentile(histogram, share):
 # ---- rows: (key, value, unit, sense, reach, note) ----
 
 def ten_thousand(options):
-    with Plant(100, 100, "1s") as plant:
+    with Plant(options, 100, 100, "1s") as plant:
         m = Measured(plant, options.seconds)
-    assert m.good_per_s > 9500, f"only {m.good_per_s:.0f} values/s: this is not the load meant"
+    assert m.good_per_s > 9000, f"only {m.good_per_s:.0f} values/s: this is not the load meant"
     seen = f"{m.good_per_s:.0f} values/s, {m.missed} slots missed"
     yield "cpu_10k_pct", m.cpu_pct, "%", "<=", 2.6, f"NG Gateway: 2.62; {seen}"
     yield "rss_10k_mib", m.rss_mib, "MiB", "<=", 24, "NG Gateway: 50.8"
 
 
 def ten_ms(options):
-    with Plant(1, 1, "10ms") as plant:
-        m = Measured(plant, options.seconds)
-    assert m.polls_per_s > 95, f"only {m.polls_per_s:.0f} polls/s: this is not the load meant"
-    per_poll = (m.wakeups / m.seconds - SPARE_WAKEUPS_PER_S) / m.polls_per_s
-    yield ("cpu_10ms_pct", m.cpu_pct, "%", "<=", 1,
-           f"mqmgateway: 30 % of an ARMv7 core; {m.polls_per_s:.1f} polls/s, {m.missed} missed")
-    yield ("wakeups_per_poll", per_poll, "1", "<=", 3,
-           f"{m.wakeups / m.seconds:.0f}/s in all, less {SPARE_WAKEUPS_PER_S}/s")
+    """Over TCP and over a pseudo-terminal; the worse of both counts."""
+    cpu, woken = [], []
+    for name, serial in (("TCP", False), ("RTU", True)):
+        with Plant(options, 1, 1, "10ms", serial=serial) as plant:
+            m = Measured(plant, options.seconds)
+        assert m.polls_per_s > 90, f"only {m.polls_per_s:.0f} polls/s: this is not the load meant"
+        per_poll = (m.wakeups / m.seconds - SPARE_WAKEUPS_PER_S) / m.polls_per_s
+        cpu.append((m.cpu_pct, f"{name} {m.cpu_pct:.2f} at {m.polls_per_s:.0f}/s"))
+        woken.append((per_poll, f"{name} {per_poll:.2f}"))
+    yield ("cpu_10ms_pct", max(cpu)[0], "%", "<=", 1,
+           f"mqmgateway: 30 % of an ARMv7 core; {', '.join(w for _, w in cpu)}")
+    yield ("wakeups_per_poll", max(woken)[0], "1", "<=", 3,
+           f"less {SPARE_WAKEUPS_PER_S}/s; {', '.join(w for _, w in woken)}")
 
 
 def start_jitter(options):
     yield jitter_row("start_jitter_p99_us", (), 10000, options)
     chrt = ("chrt", "-f", "10")
-    if shutil.which("chrt") and subprocess.run([*chrt, "true"], capture_output=True).returncode == 0:
+    allowed = shutil.which("chrt") and subprocess.run([*chrt, "true"], stderr=subprocess.PIPE)
+    if allowed and allowed.returncode == 0:
         yield jitter_row("start_jitter_p99_rt_us", chrt, None, options)
     else:
         print("start_jitter_p99_rt_us: real-time priority is not allowed here", file=sys.stderr)
 
 
 def jitter_row(key, launcher, reach, options):
-    with Plant(10, 1, "100ms", launcher=launcher) as plant:
+    with Plant(options, 10, 1, "100ms", launcher=launcher) as plant:
         m = Measured(plant, options.seconds)
     how = f"priority {launcher[-1]}" if launcher else "no priority"
     load = os.getloadavg()[0]
@@ -255,7 +272,7 @@ def jitter_row(key, launcher, reach, options):
 
 
 def thousand_devices(options):
-    with Plant(1000, 1, "10s", machine_devices=2) as plant:
+    with Plant(options, 1000, 1, "10s", machine_devices=2) as plant:
         m = Measured(plant, max(options.seconds, 300))
     right = m.missed == 0 and m.other == 0 and m.polls_per_s > 95
     yield ("devices_1000", int(right), "1", "=", 1,
@@ -321,6 +338,7 @@ def main():
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--history", default="off")
     options = parser.parse_intermixed_args()
     BIN = os.path.abspath(options.bin_dir)
     for program in ("millwright", "millwrightd", "../tests/bench_fieldbus"):
