@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What control.c and control_bus.c share: the socket and its clients are the one's, what people
+ * want of the buses (read, record) the other's. For these two alone. */
+#ifndef MW_DAEMON_CONTROL_PARTS_H
+#define MW_DAEMON_CONTROL_PARTS_H
+
+#include "daemon/control.h"
+
+#define CONTROL_DEAF_US 30000000 /* a recorder that takes nothing for so long is dropped */
+
+/* rest: what stands behind the verb; written to. The client has a reply afterwards, or waits for
+ * control_take_answers with its read_id. */
+void control_begin_read(struct control *control, struct control_client *client, char *rest,
+                        const struct clock_time *now);
+
+/* The client has a reply with what is wrong, or records from now on. */
+void control_begin_record(struct control *control, struct control_client *client, char *rest,
+                          const struct clock_time *now);
+
+/* Gives the buses' answers to those who wait for them; an answer whose client is gone is thrown
+ * away. */
+void control_take_answers(struct control *control);
+
+#endif
