@@ -79,7 +79,7 @@ static void push(struct outage *o)
     m.n_bytes = (uint16_t)n;
     ck_assert_int_eq(db_begin(o->db), MW_OK);
     ck_assert_int_eq(outbox_push(o->db, &m), MW_OK);
-    ck_assert_int_eq(history_alert(o->db, &a), MW_OK);
+    ck_assert_int_eq(history_alert(o->db, &a, 0), MW_OK);
     ck_assert_int_eq(db_commit(o->db), MW_OK);
     o->severity[m.seq] = m.severity;
     o->newest = m.seq;
