@@ -4,7 +4,8 @@
  * not crash; what failed is rolled back and works when it is tried again, as the daemon does; at
  * the end the database holds exactly what was promised, and the broker has every message.
  *
- * MW_TORTURE_STRIDE: only every n-th point. */
+ * MW_TORTURE_STRIDE: only every n-th allocation; from TORTURE_SLOW on (sanitizers) every n-th of
+ * all. */
 #include "base/result.h"
 #include "power/courier.h"
 #include "power/workload.h"
@@ -20,6 +21,7 @@
 #define GROUPS       33 /* a steady minute: blocks, retention twice, a model three times */
 #define DRAIN_US     INT64_C(120000000)
 #define MESSAGES     256
+#define TORTURE_SLOW 20
 #define POINTS_LEAST 300
 
 /* ---- allocations ---- */
@@ -89,8 +91,9 @@ struct life {
     struct store_config config;
     struct workload w;
     struct db *db;
-    bool received[MESSAGES];
-    uint64_t n_failed; /* operations that said so */
+    uint64_t first_seq;
+    bool received[MESSAGES]; /* from first_seq on */
+    uint64_t n_failed;       /* operations that said so */
     long point;
 };
 
@@ -143,8 +146,9 @@ static void life_groups(struct life *l)
 static void receive(void *ctx, const struct outbox_message *message)
 {
     struct life *l = ctx;
-    insist(message->seq < MESSAGES, l, "a number from nowhere", 0);
-    l->received[message->seq] = true;
+    uint64_t i = message->seq - l->first_seq;
+    insist(i < MESSAGES, l, "a number from nowhere", 0);
+    l->received[i] = true;
 }
 
 static void life_drain(struct life *l)
@@ -170,8 +174,8 @@ static void life_judge(struct life *l)
     ck_assert_int_eq(db_open(&l->db, &l->config, AT_US, &report), MW_OK);
     ck_assert_msg(!report.quarantined[0], "point %ld: quarantined", l->point);
     for (int i = 0; i < l->w.n_waiting; i++)
-        ck_assert_msg(l->received[l->w.waiting[i]], "point %ld: message %lu is lost", l->point,
-                      (unsigned long)l->w.waiting[i]);
+        ck_assert_msg(l->received[l->w.waiting[i] - l->first_seq], "point %ld: message %lu is lost",
+                      l->point, (unsigned long)l->w.waiting[i]);
     l->w.n_waiting = 0;
     const char *difference = workload_compare(&l->w, l->db);
     ck_assert_msg(!difference, "point %ld: %s", l->point, difference);
@@ -179,9 +183,32 @@ static void life_judge(struct life *l)
     l->db = NULL;
 }
 
-/* One life in which the point-th call of a kind fails; the number of calls. 0: none fails. */
-static long live(long point, bool allocations, enum power_fault fault, uint64_t *ret_n_failed)
+/* The disk as a first life leaves it, with its database spoilt afterwards. */
+static void life_spoil(struct life *l)
 {
+    struct workload w;
+    workload_init(&w);
+    ck_assert_int_eq(db_open(&l->db, &l->config, AT_US, NULL), MW_OK);
+    for (int i = 0; i < GROUPS; i++)
+        ck_assert_int_eq(workload_step(&w, l->db), MW_OK);
+    l->first_seq = outbox_next_seq(l->db);
+    db_close(l->db);
+    l->db = NULL;
+    power_files_spoil(&l->disk.files, l->config.path);
+    l->disk.n_calls = 0;
+}
+
+struct fault {
+    const char *words;
+    bool allocations; /* or calls of the disk */
+    enum power_fault kind;
+    bool spoilt; /* begins with a corrupt database */
+};
+
+/* One life in which the point-th call of a kind fails; the number of calls. 0: none fails. */
+static long live(long point, const struct fault *fault, uint64_t *ret_n_failed)
+{
+    bool allocations = fault->allocations;
     struct life *l = __real_calloc(1, sizeof *l);
     ck_assert_ptr_nonnull(l);
     l->point = point;
@@ -189,13 +216,17 @@ static long live(long point, bool allocations, enum power_fault fault, uint64_t 
     snprintf(l->config.path, sizeof l->config.path, POWER_FOLDER "/m.db");
     ck_assert_int_eq(store_settle(&l->config, NULL), MW_OK);
     workload_init(&l->w);
-    l->disk.fault = fault;
+    power_disk_install(&l->disk);
+    if (fault->spoilt)
+        life_spoil(l);
+    l->disk.fault = fault->kind;
     l->disk.fail_at = allocations ? 0 : point;
     memory.n_calls = 0;
     memory.fail_at = allocations ? point : 0;
-    power_disk_install(&l->disk);
     memory.armed = allocations;
     life_open(l);
+    insist(outbox_next_seq(l->db) >= l->first_seq, l, "a number is given twice", 0);
+    l->first_seq = l->w.next_seq = outbox_next_seq(l->db);
     life_groups(l);
     life_drain(l);
     db_close(l->db);
@@ -210,44 +241,53 @@ static long live(long point, bool allocations, enum power_fault fault, uint64_t 
     return n_calls;
 }
 
-static void fail_each(const char *words, bool allocations, enum power_fault fault)
+static void fail_each(const struct fault *fault)
 {
     const char *text = getenv("MW_TORTURE_STRIDE");
     long stride = text ? strtol(text, NULL, 10) : TORTURE_STRIDE;
+    if (!fault->allocations && stride < TORTURE_SLOW)
+        stride = 1;
     long n_points = 0, n_noticed = 0;
     uint64_t n_failed;
     ck_assert_int_ge(stride, 1);
     hook_sqlite();
-    long n_calls = live(0, allocations, fault, &n_failed);
+    long n_calls = live(0, fault, &n_failed);
     ck_assert_uint_eq(n_failed, 0);
     for (long point = 1; point <= n_calls; point += stride, n_points++) {
-        live(point, allocations, fault, &n_failed);
+        live(point, fault, &n_failed);
         n_noticed += n_failed > 0;
     }
     sqlite3_shutdown();
-    printf("%s: %ld of %ld points failed once, %ld were said to the caller\n", words, n_points,
-           n_calls, n_noticed);
+    printf("%s: %ld of %ld points failed once, %ld were said to the caller\n", fault->words,
+           n_points, n_calls, n_noticed);
     ck_assert_int_gt(n_calls, POINTS_LEAST);
     ck_assert_int_gt(n_noticed, n_points / 10);
 }
 
 START_TEST(no_allocation_that_fails_loses_or_breaks_anything)
 {
-    fail_each("allocations", true, POWER_EIO);
+    fail_each(&(struct fault){ "allocations", true, POWER_EIO, false });
 }
 END_TEST
 
 START_TEST(no_io_error_loses_or_breaks_anything)
 {
-    fail_each("calls of the disk, EIO", false, POWER_EIO);
+    fail_each(&(struct fault){ "calls of the disk, EIO", false, POWER_EIO, false });
 }
 END_TEST
 
 START_TEST(no_full_disk_loses_or_breaks_anything)
 {
-    fail_each("calls of the disk, ENOSPC", false, POWER_ENOSPC);
+    fail_each(&(struct fault){ "calls of the disk, ENOSPC", false, POWER_ENOSPC, false });
+}
+END_TEST
+
+START_TEST(no_io_error_gives_a_number_twice_while_a_corrupt_database_is_put_aside)
+{
+    fail_each(&(struct fault){ "put aside, EIO", false, POWER_EIO, true });
 }
 END_TEST
 
 MW_SUITE("power/torture", no_allocation_that_fails_loses_or_breaks_anything,
-         no_io_error_loses_or_breaks_anything, no_full_disk_loses_or_breaks_anything)
+         no_io_error_loses_or_breaks_anything, no_full_disk_loses_or_breaks_anything,
+         no_io_error_gives_a_number_twice_while_a_corrupt_database_is_put_aside)

@@ -4,11 +4,14 @@
  *   MW_FAULT_KIND   "memory" or "disk"
  *   MW_FAULT_AT     number of the call that fails, from 1; 0: none
  *   MW_FAULT_FILE   the number of calls is written here at the end, as text
+ * A process that dies says where, on standard error.
  * glibc only: its own names for the allocator need no look-up, which would itself allocate. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -46,8 +49,22 @@ static void find(const char *name, void *ret_function)
     memcpy(ret_function, &found, sizeof found);
 }
 
+static void die(int number)
+{
+    void *frames[32];
+    shim.memory = shim.disk = false;
+    backtrace_symbols_fd(frames, backtrace(frames, 32), STDERR_FILENO);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
 __attribute__((constructor)) static void begin(void)
 {
+    void *frame[1];
+    backtrace(frame, 1); /* loads what it needs now and not in the handler */
+    signal(SIGSEGV, die);
+    signal(SIGABRT, die);
+    signal(SIGBUS, die);
     const char *kind = getenv("MW_FAULT_KIND"), *at = getenv("MW_FAULT_AT");
     const char *file = getenv("MW_FAULT_FILE");
     find("pwrite", &shim.pwrite);

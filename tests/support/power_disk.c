@@ -483,6 +483,10 @@ DIR *__wrap_opendir(const char *path)
 {
     if (!is_ours(path))
         return __real_opendir(path);
+    if (fails(in_force)) {
+        set_errno(in_force);
+        return NULL;
+    }
     struct power_dir *dir = calloc(1, sizeof *dir);
     return (DIR *)(void *)dir;
 }

@@ -96,6 +96,8 @@ void power_files_free(struct power_files *files);
 uint64_t power_files_digest(const struct power_files *files);
 /* Applies an operation; the first n_bytes of a write only. */
 void power_files_apply(struct power_files *files, const struct power_op *op, size_t n_bytes);
+/* Spoils the beginning of each 4096 bytes of a file. */
+void power_files_spoil(struct power_files *files, const char *name);
 /* The file's number or -1. */
 int power_files_find(const struct power_files *files, const char *name);
 

@@ -129,6 +129,14 @@ void power_files_free(struct power_files *files)
     *files = (struct power_files){ 0 };
 }
 
+void power_files_spoil(struct power_files *files, const char *name)
+{
+    int i = power_files_find(files, name);
+    assert(i >= 0);
+    for (size_t at = 0; at + 8 <= files->nodes[i].n_stored; at += 4096)
+        memset(files->nodes[i].bytes + at, 0x5a, 8);
+}
+
 static uint64_t mix(uint64_t h, uint64_t word)
 {
     h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
