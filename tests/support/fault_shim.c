@@ -4,17 +4,20 @@
  *   MW_FAULT_KIND   "memory" or "disk"
  *   MW_FAULT_AT     number of the call that fails, from 1; 0: none
  *   MW_FAULT_FILE   the number of calls is written here at the end, as text
- * A process that dies says where, on standard error.
+ * A process that dies says where, on standard error. Where the allocation that fails is Paho's own,
+ * MW_FAULT_FILE with ".paho" behind it is made first: 1.3.12 uses some without a look.
  * glibc only: its own names for the allocator need no look-up, which would itself allocate. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <link.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +36,8 @@ typedef int open_in(int folder, const char *path, int flags, ...);
 static struct {
     bool memory, disk;
     long fail_at;
-    char file[256];
+    char file[256], paho_file[272];
+    uintptr_t paho_begin, paho_end;
     write_at *pwrite;
     sync_one *fsync, *fdatasync;
     cut_one *ftruncate;
@@ -47,6 +51,21 @@ static void find(const char *name, void *ret_function)
 {
     void *found = dlsym(RTLD_NEXT, name);
     memcpy(ret_function, &found, sizeof found);
+}
+
+static int find_paho(struct dl_phdr_info *info, size_t n, void *ctx)
+{
+    (void)n, (void)ctx;
+    if (!strstr(info->dlpi_name, "libpaho-mqtt"))
+        return 0;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+        if (part->p_type != PT_LOAD || !(part->p_flags & PF_X))
+            continue;
+        shim.paho_begin = info->dlpi_addr + part->p_vaddr;
+        shim.paho_end = shim.paho_begin + part->p_memsz;
+    }
+    return 1;
 }
 
 static void die(int number)
@@ -74,6 +93,8 @@ __attribute__((constructor)) static void begin(void)
     find("open", &shim.open);
     find("openat", &shim.openat);
     snprintf(shim.file, sizeof shim.file, "%s", file ? file : "");
+    snprintf(shim.paho_file, sizeof shim.paho_file, "%s.paho", shim.file);
+    dl_iterate_phdr(find_paho, NULL);
     shim.fail_at = at ? strtol(at, NULL, 10) : 0;
     shim.memory = kind && strcmp(kind, "memory") == 0;
     shim.disk = kind && strcmp(kind, "disk") == 0;
@@ -100,19 +121,30 @@ static bool fails(bool counted, int error)
     return true;
 }
 
+static bool memory_fails(const void *caller)
+{
+    uintptr_t at = (uintptr_t)caller;
+    if (!fails(shim.memory, ENOMEM))
+        return false;
+    if (at >= shim.paho_begin && at < shim.paho_end)
+        close(shim.open(shim.paho_file, O_WRONLY | O_CREAT, 0600));
+    errno = ENOMEM;
+    return true;
+}
+
 void *malloc(size_t n)
 {
-    return fails(shim.memory, ENOMEM) ? NULL : __libc_malloc(n);
+    return memory_fails(__builtin_return_address(0)) ? NULL : __libc_malloc(n);
 }
 
 void *calloc(size_t n, size_t size)
 {
-    return fails(shim.memory, ENOMEM) ? NULL : __libc_calloc(n, size);
+    return memory_fails(__builtin_return_address(0)) ? NULL : __libc_calloc(n, size);
 }
 
 void *realloc(void *p, size_t n)
 {
-    return fails(shim.memory, ENOMEM) ? NULL : __libc_realloc(p, n);
+    return memory_fails(__builtin_return_address(0)) ? NULL : __libc_realloc(p, n);
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at)
