@@ -91,7 +91,9 @@ static void commit(struct courier *c, int64_t now_us)
     bool due = c->n_acks == COURIER_GROUP_MAX || now_us >= c->commit_us;
     if (c->n_acks == 0 || !due || now_us < c->retry_us)
         return;
+    uint64_t n_waiting = db_stats(c->db).outbox_waiting;
     if (settle_all(c) == MW_OK) {
+        c->n_settled += n_waiting - db_stats(c->db).outbox_waiting;
         c->n_acks = 0;
         return;
     }

@@ -19,7 +19,8 @@ struct courier {
     /* A message has arrived at the broker, maybe not for the first time. */
     void (*receive)(void *ctx, const struct outbox_message *message);
     void *ctx;
-    uint64_t n_errors; /* of the database: tried again a second later */
+    uint64_t n_errors;  /* of the database: tried again a second later */
+    uint64_t n_settled; /* messages that left the outbox because they were acknowledged */
 
     bool connected;
     struct {
