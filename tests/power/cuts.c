@@ -22,6 +22,7 @@
 #define CONTINUE_EVERY 16
 #define CONTROL_STATES 2000
 #define TOLD_MAX       3
+#define TOLD_EVERY     100000
 
 struct hunt {
     struct power_disk recorded, tried;
@@ -167,7 +168,10 @@ static const char *judge(struct hunt *h)
 static void try_state(struct hunt *h, const struct power_walk *walk, const char *kind)
 {
     uint64_t digest = power_files_digest(&h->state), promise = (uint64_t)walk->promised;
-    h->n_states += is_new(h, digest);
+    if (is_new(h, digest) && ++h->n_states % TOLD_EVERY == 0) {
+        printf("%ld states, %ld lost, seed %lu\n", h->n_states, h->n_lost, (unsigned long)h->seed);
+        fflush(stdout);
+    }
     if (!is_new(h, digest ^ draw(&promise)))
         return;
     h->n_tried++;
