@@ -148,7 +148,8 @@ void reserve_release(const char *path);
 /* Moves a corrupt database aside, its WAL with it; the three newest of such are kept. */
 int quarantine(const char *path, int64_t at_us, char *ret_where, size_t cap);
 
-/* The UTC seconds in the name of the newest quarantined database, or 0. */
-int64_t quarantine_newest_s(const char *path);
+/* The UTC seconds in the name of the newest quarantined database, or 0. MW_ERR_IO where the folder
+ * cannot be read. */
+int quarantine_newest_s(const char *path, int64_t *ret_newest_s);
 
 #endif

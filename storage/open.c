@@ -152,12 +152,21 @@ static int load_tally(struct db *db)
 
 /* A database begun anew beside a corrupt one goes on with numbers that the old one cannot have
  * reached: it would have had to send 65536 messages in each second since 1970. */
-static uint64_t first_seq(const char *path, int64_t at_us)
+static int first_seq(const char *path, int64_t at_us, uint64_t *ret_seq)
 {
-    int64_t newest_s = quarantine_newest_s(path), at_s = at_us / SECOND_US;
-    if (newest_s == 0)
-        return 1;
-    return (uint64_t)((at_s > newest_s ? at_s : newest_s) + 1) << 16;
+    int64_t newest_s, at_s = at_us / SECOND_US;
+    int result = quarantine_newest_s(path, &newest_s);
+    if (result != MW_OK)
+        return result;
+    *ret_seq = newest_s == 0 ? 1 : (uint64_t)((at_s > newest_s ? at_s : newest_s) + 1) << 16;
+    return MW_OK;
+}
+
+static int migrate(struct db *db, int version, int64_t at_us)
+{
+    uint64_t seq = 0;
+    int result = version == 0 ? first_seq(db->config.path, at_us, &seq) : MW_OK;
+    return result == MW_OK ? migrations_apply(db, version, seq) : result;
 }
 
 static int connect_to(struct db *db)
@@ -192,7 +201,7 @@ static int open_checked(struct db *db, int64_t at_us, struct db_report *report)
     if (result == MW_OK)
         result = check_whole(db);
     if (result == MW_OK)
-        result = migrations_apply(db, version, first_seq(db->config.path, at_us));
+        result = migrate(db, version, at_us);
     if (result == MW_OK)
         result = load_tally(db);
     if (result != MW_OK)

@@ -80,14 +80,16 @@ struct found {
     int n;
 };
 
-static struct found find_quarantined(const char *path)
+/* MW_ERR_IO where the folder cannot be read: that is not the same as nothing found. */
+static int find_quarantined(const char *path, struct found *ret_found)
 {
     struct found found = { 0 };
     char folder[PATH_BYTES];
     const char *name = split(path, folder);
     DIR *dir = opendir(folder);
     if (!dir)
-        return found;
+        return MW_ERR_IO;
+    errno = 0;
     for (struct dirent *entry; (entry = readdir(dir));) {
         int64_t at_s = seconds_of(entry->d_name, name);
         if (at_s <= 0)
@@ -98,13 +100,20 @@ static struct found find_quarantined(const char *path)
         if (at_s > found.newest_s)
             found.newest_s = at_s;
     }
+    int result = errno == 0 ? MW_OK : MW_ERR_IO;
     closedir(dir);
-    return found;
+    if (result == MW_OK)
+        *ret_found = found;
+    return result;
 }
 
-int64_t quarantine_newest_s(const char *path)
+int quarantine_newest_s(const char *path, int64_t *ret_newest_s)
 {
-    return find_quarantined(path).newest_s;
+    struct found found;
+    int result = find_quarantined(path, &found);
+    if (result == MW_OK)
+        *ret_newest_s = found.newest_s;
+    return result;
 }
 
 static void name_quarantined(char ret_path[PATH_BYTES], const char *path, int64_t at_s,
@@ -124,8 +133,8 @@ static int move(const char *path, int64_t at_s, const char *tail)
 
 static void forget_oldest(const char *path)
 {
-    struct found found = find_quarantined(path);
-    for (; found.n > QUARANTINED_KEPT; found = find_quarantined(path)) {
+    struct found found;
+    while (find_quarantined(path, &found) == MW_OK && found.n > QUARANTINED_KEPT) {
         static const char *const tails[] = { "-wal", "-shm", "" };
         char name[PATH_BYTES];
         for (int i = 0; i < 3; i++) {
@@ -150,14 +159,17 @@ static int make_renames_durable(const char *path)
 
 int quarantine(const char *path, int64_t at_us, char *ret_where, size_t cap)
 {
-    int64_t at_s = at_us / 1000000, newest_s = quarantine_newest_s(path);
+    int64_t at_s = at_us / 1000000, newest_s;
+    int result = quarantine_newest_s(path, &newest_s);
+    if (result != MW_OK)
+        return result;
     if (at_s <= newest_s) /* never over another one */
         at_s = newest_s + 1;
     if (at_s <= 0)
         at_s = 1;
     /* The WAL goes first: a database without its WAL is only older, but a WAL that stays behind
      * would be taken for the next database's. */
-    int result = move(path, at_s, "-wal");
+    result = move(path, at_s, "-wal");
     if (result == MW_OK)
         result = move(path, at_s, "-shm");
     if (result == MW_OK)

@@ -3,11 +3,15 @@
 #include "base/result.h"
 #include "storage/history.h"
 #include "storage/outbox.h"
+#include "storage/registry.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define AT_US ((int64_t)1767225600 * 1000000)
+#define AT_US        ((int64_t)1767225600 * 1000000)
+#define BLOCK_FRAMES 20
+#define BLOCKS_KEPT  2
+#define MODEL_MAX    3000
 
 static uint64_t draw(uint64_t *state)
 {
@@ -21,12 +25,14 @@ static uint64_t draw(uint64_t *state)
 struct group {
     int n_pushes, n_acknowledged;
     uint64_t acknowledged[8];
+    bool refused; /* the first of them went to the dead letters */
     int n_frames;
+    bool prunes, adds_model;
 };
 
 static void plan(const struct workload *w, struct group *g)
 {
-    uint64_t seed = w->n_groups * 7919 + 17;
+    uint64_t seed = w->seed * 1000003 + w->n_groups * 7919 + 17;
     *g = (struct group){ .n_pushes = (int)(draw(&seed) % 3) };
     int wanted = (int)(draw(&seed) % 4) + (w->n_waiting > 60 ? 4 : 0);
     uint64_t left = (uint64_t)w->n_waiting;
@@ -38,7 +44,10 @@ static void plan(const struct workload *w, struct group *g)
         if (i == g->n_acknowledged)
             g->acknowledged[g->n_acknowledged++] = seq;
     }
-    g->n_frames = draw(&seed) % 4 == 0 ? 20 : 0;
+    g->n_frames = draw(&seed) % 4 == 0 ? BLOCK_FRAMES : 0;
+    g->refused = g->n_acknowledged > 0 && draw(&seed) % 8 == 0;
+    g->prunes = (w->n_groups + 1) % 16 == 0;
+    g->adds_model = (w->n_groups + 1) % 11 == 0;
 }
 
 static void forget(struct workload *w, uint64_t seq)
@@ -60,7 +69,13 @@ static void advance(struct workload *w, const struct group *g)
         w->waiting[w->n_waiting++] = w->next_seq++;
     }
     w->n_frames += (uint64_t)g->n_frames;
+    w->n_kept += (uint64_t)g->n_frames;
+    if (g->prunes && w->n_kept > BLOCKS_KEPT * BLOCK_FRAMES)
+        w->n_kept = BLOCKS_KEPT * BLOCK_FRAMES;
+    w->n_dead += g->refused;
     w->n_groups++;
+    if (g->adds_model)
+        w->model = w->n_groups;
 }
 
 static void message_for(uint64_t seq, struct outbox_message *m)
@@ -98,18 +113,52 @@ static int write_frames(struct db *db, const struct workload *w, int n)
     return result;
 }
 
+/* The group's number stands for the bytes. */
+static size_t model_for(uint64_t group, uint8_t ret_bytes[MODEL_MAX])
+{
+    uint64_t seed = ~group;
+    size_t n = (size_t)(draw(&seed) % (MODEL_MAX - 100)) + 100;
+    for (size_t i = 0; i < n; i++)
+        ret_bytes[i] = (uint8_t)draw(&seed);
+    return n;
+}
+
+static int add_model(struct db *db, uint64_t group)
+{
+    uint8_t bytes[MODEL_MAX], digest[MW_SHA256_BYTES];
+    size_t n = model_for(group, bytes);
+    int result = registry_add(db, 1, bytes, n, 100, 0.9f, AT_US, digest);
+    return result == MW_OK ? registry_set_state(db, 1, digest, MODEL_ACTIVE) : result;
+}
+
+static int settle(struct db *db, const struct group *g)
+{
+    int result = MW_OK;
+    for (int i = 0; result == MW_OK && i < g->n_acknowledged; i++)
+        result = i == 0 && g->refused ? outbox_dead_letter(db, g->acknowledged[i], 0x87)
+                                      : outbox_acknowledged(db, g->acknowledged[i]);
+    return result;
+}
+
+/* At a time at which all but the newest two blocks are too old. */
+static int prune(struct db *db, uint64_t n_frames)
+{
+    int64_t n_old = (int64_t)n_frames - BLOCKS_KEPT * BLOCK_FRAMES;
+    return db_prune(db, AT_US + WORKLOAD_HISTORY_US + n_old * 1000000);
+}
+
 static int run(const struct workload *w, const struct group *g, struct db *db)
 {
     uint64_t n_groups = w->n_groups + 1;
-    int result = MW_OK;
-    for (int i = 0; result == MW_OK && i < g->n_acknowledged; i++)
-        result = outbox_acknowledged(db, g->acknowledged[i]);
+    int result = settle(db, g);
     for (int i = 0; result == MW_OK && i < g->n_pushes; i++)
         result = push(db, w->next_seq + (uint64_t)i);
     if (result == MW_OK && g->n_frames > 0)
         result = write_frames(db, w, g->n_frames);
-    if (result == MW_OK && n_groups % 16 == 0)
-        result = db_prune(db, AT_US);
+    if (result == MW_OK && g->prunes)
+        result = prune(db, w->n_frames + (uint64_t)g->n_frames);
+    if (result == MW_OK && g->adds_model)
+        result = add_model(db, n_groups);
     if (result == MW_OK)
         result = state_put(db, "workload", "groups", &n_groups, sizeof n_groups);
     return result;
@@ -176,6 +225,20 @@ static const char *compare_outbox(const struct workload *w, struct db *db)
     return NULL;
 }
 
+static const char *compare_model(const struct workload *w, struct db *db)
+{
+    uint8_t expected[MODEL_MAX], *got;
+    size_t n_got;
+    int result = registry_active(db, 1, &got, &n_got);
+    if (w->model == 0)
+        return result == MW_ERR_NOT_FOUND ? NULL : "a model from nowhere";
+    if (result != MW_OK)
+        return "no active model";
+    bool same = n_got == model_for(w->model, expected) && memcmp(got, expected, n_got) == 0;
+    free(got);
+    return same ? NULL : "another active model";
+}
+
 const char *workload_compare(const struct workload *w, struct db *db)
 {
     struct mw_alert newest = { 0 };
@@ -186,11 +249,13 @@ const char *workload_compare(const struct workload *w, struct db *db)
         return "another number of groups";
     if (outbox_next_seq(db) != w->next_seq)
         return "another next number";
-    if (stats.outbox_waiting != (uint64_t)w->n_waiting || stats.outbox_dropped != 0)
+    if (stats.outbox_waiting != (uint64_t)w->n_waiting || stats.outbox_dropped != 0 ||
+        stats.dead_letters != w->n_dead)
         return "other counts";
-    if (history_count(db, 1, 0, &n_frames) != MW_OK || n_frames != w->n_frames)
+    if (history_count(db, 1, 0, &n_frames) != MW_OK || n_frames != w->n_kept)
         return "other history";
     if (history_alerts(db, NULL, &newest, 1, &n) != MW_OK || newest.seq + 1 != w->next_seq)
         return "another newest alert";
-    return compare_outbox(w, db);
+    const char *difference = compare_model(w, db);
+    return difference ? difference : compare_outbox(w, db);
 }

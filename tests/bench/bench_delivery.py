@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Delivery in figures, one line each: key value unit. Exit 1 where a bound is missed.
+
+    bench_delivery.py PROGRAMS [TESTS] [--only KEY…] [--kills N]
+
+PROGRAMS: the folder with millwrightd and millwright (best of a release build); TESTS: the folder with
+the test programs, by default beside it. What a row means: docs/BENCHMARKS.md.
+"""
+import argparse
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+here = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(here / "../../simulator")]
+sys.dont_write_bytecode = True
+from plant import Plant, accepts, free_port, wait_until  # noqa: E402
+
+BACKLOG = 60000
+# key: (at least, at most)
+BOUNDS = {
+    "powercut_states": (50000, None), "powercut_lost": (None, 0), "negative_control_fails": (1, None),
+    "fault_points": (1000, None), "fault_crashes": (None, 0),
+    "daemon_fault_points": (100, None), "daemon_fault_crashes": (None, 0),
+    "outage_72h_events": (100000, None), "outage_72h_cap_pct": (None, 101), "outage_72h_lost": (None, 0),
+    "outage_72h_small_cap_pct": (None, 101), "outage_72h_small_lost": (None, 0),
+    "sigkill_lost": (None, 0), "sigkill_dup_per_kill": (None, 2),
+    "drain_per_s": (5000, None), "drain_lost": (None, 0), "live_p99_ms": (None, 250),
+}
+
+CONFIG = """
+version: 1
+gateway: {{name: gw, site: test, spool: {folder}/spool, socket: {folder}/control}}
+buses:
+  - {{name: field, tcp: {{host: 127.0.0.1, port: {field}}}, timeout: 1s}}
+devices:
+  - name: sensor
+    bus: field
+    unit: 1
+    points:
+      - {{name: wave, address: 0, type: float32}}
+      - {{name: noise, address: 2, type: float32}}
+machines:
+  - name: pump
+    device: sensor
+    period: 20ms
+    channels:
+      - {{point: wave, stuck: never, limits: {{high: 10, delay: 0s, deadband: 0.5}}}}
+      - {{point: noise, stuck: never}}
+    trend: {{enabled: false}}
+mqtt: {{uri: "mqtt://127.0.0.1:{broker}", client_id: bench, keepalive: 10s}}
+store: {{path: {folder}/store.db}}
+"""
+
+
+class Rows:
+    def __init__(self):
+        self.missed = []
+
+    def say(self, key, value, unit):
+        least, most = BOUNDS.get(key, (None, None))
+        text = f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+        print(key, text, unit, flush=True)
+        if (least is not None and value < least) or (most is not None and value > most):
+            self.missed.append(f"{key}: {text} {unit}, the bound is {least if least is not None else most}")
+
+
+def run_test(tests, name):
+    """A test program's output; a crash or a failed assertion is told by its status."""
+    done = subprocess.run([str(tests / name)], capture_output=True, text=True, timeout=1800, check=False,
+                          env={**os.environ, "CK_DEFAULT_TIMEOUT": "1200"})
+    if done.returncode != 0:
+        print(done.stdout[-2000:], file=sys.stderr)
+    return done.returncode, done.stdout
+
+
+def take_rows(rows, text):
+    for key, value, unit in re.findall(r"^(\w+) ([0-9.]+) (\S+)$", text, re.M):
+        rows.say(key, float(value) if "." in value else int(value), unit)
+
+
+def power(rows, tests):
+    status, text = run_test(tests, "test-power-cuts")
+    take_rows(rows, text)
+    if status != 0 and "negative_control_fails" not in text:
+        rows.say("negative_control_fails", 0, "bool")
+
+
+def torture(rows, programs, tests):
+    status, text = run_test(tests, "test-power-torture")
+    points = [int(n) for n in re.findall(r": (\d+) of \d+ points failed", text)]
+    rows.say("fault_points", sum(points), "count")
+    rows.say("fault_crashes", 0 if status == 0 and len(points) == 4 else 1, "count")
+    shim = programs.parent / "tests" / "libmw-fault-shim.so"
+    if not shim.exists():
+        return  # a release folder has no tests
+    done = subprocess.run(["/usr/bin/python3", str(here / "../power/torture_daemon.py"), str(programs), "100"],
+                          capture_output=True, text=True, timeout=1800, check=False)
+    take_rows(rows, done.stdout)
+    if done.returncode != 0:
+        rows.missed.append("daemon_fault_crashes: " + done.stderr[-500:])
+
+
+def outage(rows, tests):
+    status, text = run_test(tests, "test-power-outage")
+    take_rows(rows, text)
+    if status != 0:
+        rows.missed.append("outage_72h: the test failed")
+
+
+def sigkill(rows, programs, kills):
+    done = subprocess.run(["/usr/bin/python3", str(here / "../system/delivery.py"), str(programs)],
+                          capture_output=True, text=True, timeout=3600, check=False,
+                          env={**os.environ, "MW_KILLS": str(kills)})
+    found = re.search(r"lost (\d+), repeats (\d+)", done.stdout)
+    if not found:
+        rows.missed.append("sigkill: " + (done.stdout + done.stderr)[-500:])
+        return
+    rows.say("sigkill_kills", kills, "count")
+    rows.say("sigkill_lost", int(found[1]), "count")
+    rows.say("sigkill_dup_per_kill", int(found[2]) / kills, "count")
+
+
+def start_broker(plant):
+    """Without limits of its own, so that the gateway is measured and not the broker's queue."""
+    plant.broker_port = free_port()
+    with open(plant.path("mosquitto.conf"), "w") as f:
+        f.write(f"listener {plant.broker_port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
+                "max_inflight_messages 0\nmax_queued_messages 0\n"
+                + ("user root\n" if os.getuid() == 0 else ""))
+    plant.start(["mosquitto", "-c", plant.path("mosquitto.conf")], "mosquitto.log")
+    wait_until(lambda: accepts(plant.broker_port), 10, "mosquitto")
+
+
+def subscribe(plant):
+    """Arrival time, topic and payload of every alert, into a file; it is read afterwards."""
+    out = open(plant.path("alerts"), "wb")
+    plant.processes.append(subprocess.Popen(
+        ["mosquitto_sub", "-V", "mqttv5", "-h", "127.0.0.1", "-p", str(plant.broker_port), "-q", "1",
+         "-t", "millwright/v1/test/gw/+/alert", "-F", "%U\t%t\t%p"], stdout=out))
+    out.close()
+
+
+def read_alerts(plant):
+    backlog, live = {}, {}
+    for line in open(plant.path("alerts")):
+        if not line.endswith("\n"):
+            break
+        at, topic, payload = line.rstrip("\n").split("\t", 2)
+        alert = json.loads(payload)
+        where = live if "/pump/" in topic else backlog
+        where.setdefault(alert["seq"], (float(at), alert["ts_ms"] / 1000))
+    return backlog, live
+
+
+def live_after(live, begin, end):
+    """Milliseconds from measurement to arrival of the alarms measured while the backlog drained."""
+    return sorted(1000 * (at - ts) for at, ts in live.values() if begin <= ts <= end)
+
+
+def drain(rows, programs, tests):
+    with tempfile.TemporaryDirectory() as folder:
+        plant = Plant(programs, folder)
+        try:
+            subprocess.run([str(tests / "bench-fill-outbox"), plant.path("store.db"), str(BACKLOG)], check=True,
+                           stdout=subprocess.DEVNULL, timeout=300)
+            with open(plant.path("wave.csv"), "w") as f:
+                f.write("datetime;wave;noise\n")
+                for row in range(4000):
+                    f.write(f"2026-01-01 00:00:00;{20.0 * (row // 8 % 2):.1f};{row % 7}\n")
+            where = plant.simulate("--csv", plant.path("wave.csv"), "--tcp", "0", "--loop", "yes")
+            start_broker(plant)
+            subscribe(plant)
+            plant.write_config(CONFIG.format(folder=folder, broker=plant.broker_port,
+                                             field=next(iter(where.values()))))
+            plant.start_gateway(str(here / "../../fieldbus/profiles"))
+            deadline = time.monotonic() + 300
+            last = -1
+            while time.monotonic() < deadline:  # the database empty of what waited, and nothing comes
+                size = os.path.getsize(plant.path("alerts"))
+                if size > 0 and size == last and plant.status()["store"]["outbox_waiting"] < 16:
+                    break
+                last = size
+                time.sleep(0.05)
+            wait_until(lambda: plant.status()["store"]["outbox_waiting"] < 16, 120, "an empty outbox")
+            assert plant.stop_gateway() == 0
+            backlog, live = read_alerts(plant)
+        finally:
+            plant.close()
+    arrivals = [at for at, _ in backlog.values()]
+    begin, end = min(arrivals), max(arrivals)
+    late = live_after(live, begin, end)
+    rows.say("drain_per_s", round(len(backlog) / (end - begin)), "1/s")
+    rows.say("drain_lost", BACKLOG - len(backlog), "count")
+    if late:
+        rows.say("live_alarms", len(late), "count")
+        rows.say("live_p50_ms", late[len(late) // 2], "ms")
+        rows.say("live_p99_ms", late[min(len(late) - 1, int(len(late) * 0.99))], "ms")
+    else:
+        rows.missed.append("live_p99_ms: no live alarm came during the drain")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("programs", type=pathlib.Path)
+    parser.add_argument("tests", type=pathlib.Path, nargs="?")
+    parser.add_argument("--only", nargs="+", choices=["power", "torture", "outage", "drain", "sigkill"])
+    parser.add_argument("--kills", type=int, default=200)
+    args = parser.parse_args()
+    tests = (args.tests or args.programs.resolve().parent / "tests").resolve()
+    programs = args.programs.resolve()
+    rows = Rows()
+    parts = {"power": lambda: power(rows, tests), "torture": lambda: torture(rows, programs, tests),
+             "outage": lambda: outage(rows, tests), "drain": lambda: drain(rows, programs, tests),
+             "sigkill": lambda: sigkill(rows, programs, args.kills)}
+    for name, part in parts.items():
+        if not args.only or name in args.only:
+            part()
+    for line in rows.missed:
+        print("missed:", line, file=sys.stderr)
+    sys.exit(1 if rows.missed else 0)
+
+
+main()

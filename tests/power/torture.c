@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Start, a steady minute, a drain: each allocation, storage/'s own and SQLite's, and each open,
+ * write, truncation, sync, deletion and allocation on disk fails once, in turn. The program does
+ * not crash; what failed is rolled back and works when it is tried again, as the daemon does; at
+ * the end the database holds exactly what was promised, and the broker has every message.
+ *
+ * MW_TORTURE_STRIDE: only every n-th allocation; from TORTURE_SLOW on (sanitizers) every n-th of
+ * all. */
+#include "base/result.h"
+#include "power/courier.h"
+#include "power/workload.h"
+#include "storage/outbox.h"
+#include "support/power_disk.h"
+#include "support/suite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT_US        ((int64_t)1767225600 * 1000000)
+#define GROUPS       33 /* a steady minute: blocks, retention twice, a model three times */
+#define DRAIN_US     INT64_C(120000000)
+#define MESSAGES     256
+#define TORTURE_SLOW 20
+#define POINTS_LEAST 300
+
+/* ---- allocations ---- */
+
+/* SQLite's hooks and --wrap take no context. */
+static struct {
+    long n_calls, fail_at;
+    bool armed;
+    sqlite3_mem_methods real;
+} memory;
+
+static bool memory_fails(void)
+{
+    return memory.armed && ++memory.n_calls == memory.fail_at;
+}
+
+static void *sqlite_malloc(int n)
+{
+    return memory_fails() ? NULL : memory.real.xMalloc(n);
+}
+
+static void *sqlite_realloc(void *p, int n)
+{
+    return memory_fails() ? NULL : memory.real.xRealloc(p, n);
+}
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+
+void *__wrap_malloc(size_t n)
+{
+    return memory_fails() ? NULL : __real_malloc(n);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return memory_fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t n)
+{
+    return memory_fails() ? NULL : __real_realloc(p, n);
+}
+
+static void hook_sqlite(void)
+{
+    sqlite3_mem_methods ours;
+    ck_assert_int_eq(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &ours), SQLITE_OK);
+    if (ours.xMalloc == sqlite_malloc)
+        return;
+    memory.real = ours;
+    ours.xMalloc = sqlite_malloc;
+    ours.xRealloc = sqlite_realloc;
+    ck_assert_int_eq(sqlite3_config(SQLITE_CONFIG_MALLOC, &ours), SQLITE_OK);
+    /* Each small allocation a real one: lookaside would hide them. */
+    ck_assert_int_eq(sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0), SQLITE_OK);
+}
+
+/* ---- one life of the program ---- */
+
+struct life {
+    struct power_disk disk;
+    struct store_config config;
+    struct workload w;
+    struct db *db;
+    uint64_t first_seq;
+    bool received[MESSAGES]; /* from first_seq on */
+    uint64_t n_failed;       /* operations that said so */
+    long point;
+};
+
+/* Check allocates at each assertion, so that one holds only where nothing is about to fail. */
+static void insist(bool holds, const struct life *l, const char *what, int result)
+{
+    if (holds)
+        return;
+    memory.armed = false;
+    ck_abort_msg("point %ld: %s: %d (%s)", l->point, what, result, l->db ? db_error(l->db) : "");
+}
+
+static void life_open(struct life *l)
+{
+    int result = db_open(&l->db, &l->config, AT_US, NULL);
+    if (result == MW_OK)
+        return;
+    l->n_failed++;
+    insist(result == MW_ERR_NO_MEMORY || result == MW_ERR_IO || result == MW_ERR_NO_SPACE, l,
+           "start", result);
+    result = db_open(&l->db, &l->config, AT_US, NULL); /* systemd starts it anew */
+    insist(result == MW_OK, l, "the next start", result);
+}
+
+/* As the daemon where there is no room: retention makes the reserve again. */
+static void life_prune(struct life *l)
+{
+    int result = db_begin(l->db);
+    if (result == MW_OK)
+        result = db_prune(l->db, AT_US);
+    if (result == MW_OK)
+        result = db_commit(l->db);
+    insist(result == MW_OK, l, "retention", result);
+}
+
+static void life_groups(struct life *l)
+{
+    for (int i = 0; i < GROUPS; i++) {
+        int result = workload_step(&l->w, l->db);
+        if (result == MW_OK)
+            continue;
+        l->n_failed++;
+        if (result == MW_ERR_NO_SPACE)
+            life_prune(l);
+        result = workload_step(&l->w, l->db);
+        insist(result == MW_OK, l, "a group, tried again", result);
+    }
+}
+
+static void receive(void *ctx, const struct outbox_message *message)
+{
+    struct life *l = ctx;
+    uint64_t i = message->seq - l->first_seq;
+    insist(i < MESSAGES, l, "a number from nowhere", 0);
+    l->received[i] = true;
+}
+
+static void life_drain(struct life *l)
+{
+    struct courier courier;
+    int64_t now_us = 0;
+    courier_init(&courier, l->db, 1);
+    courier.reachable = true;
+    courier.receive = receive;
+    courier.ctx = l;
+    while (db_stats(l->db).outbox_waiting > 0) {
+        int64_t wait_us = courier_step(&courier, now_us);
+        now_us += wait_us > 0 ? wait_us : 1;
+        insist(now_us < DRAIN_US, l, "the drain does not end", 0);
+    }
+    l->n_failed += courier.n_errors;
+}
+
+/* The drained database against the model without its waiting messages. */
+static void life_judge(struct life *l)
+{
+    struct db_report report;
+    ck_assert_int_eq(db_open(&l->db, &l->config, AT_US, &report), MW_OK);
+    ck_assert_msg(!report.quarantined[0], "point %ld: quarantined", l->point);
+    for (int i = 0; i < l->w.n_waiting; i++)
+        ck_assert_msg(l->received[l->w.waiting[i] - l->first_seq], "point %ld: message %lu is lost",
+                      l->point, (unsigned long)l->w.waiting[i]);
+    l->w.n_waiting = 0;
+    const char *difference = workload_compare(&l->w, l->db);
+    ck_assert_msg(!difference, "point %ld: %s", l->point, difference);
+    db_close(l->db);
+    l->db = NULL;
+}
+
+/* The disk as a first life leaves it, with its database spoilt afterwards. */
+static void life_spoil(struct life *l)
+{
+    struct workload w;
+    workload_init(&w);
+    ck_assert_int_eq(db_open(&l->db, &l->config, AT_US, NULL), MW_OK);
+    for (int i = 0; i < GROUPS; i++)
+        ck_assert_int_eq(workload_step(&w, l->db), MW_OK);
+    l->first_seq = outbox_next_seq(l->db);
+    db_close(l->db);
+    l->db = NULL;
+    power_files_spoil(&l->disk.files, l->config.path);
+    l->disk.n_calls = 0;
+}
+
+struct fault {
+    const char *words;
+    bool allocations; /* or calls of the disk */
+    enum power_fault kind;
+    bool spoilt; /* begins with a corrupt database */
+};
+
+/* One life in which the point-th call of a kind fails; the number of calls. 0: none fails. */
+static long live(long point, const struct fault *fault, uint64_t *ret_n_failed)
+{
+    bool allocations = fault->allocations;
+    struct life *l = __real_calloc(1, sizeof *l);
+    ck_assert_ptr_nonnull(l);
+    l->point = point;
+    l->config = (struct store_config){ .max_bytes = 4 << 20 };
+    snprintf(l->config.path, sizeof l->config.path, POWER_FOLDER "/m.db");
+    ck_assert_int_eq(store_settle(&l->config, NULL), MW_OK);
+    workload_init(&l->w);
+    power_disk_install(&l->disk);
+    if (fault->spoilt)
+        life_spoil(l);
+    l->disk.fault = fault->kind;
+    l->disk.fail_at = allocations ? 0 : point;
+    memory.n_calls = 0;
+    memory.fail_at = allocations ? point : 0;
+    memory.armed = allocations;
+    life_open(l);
+    insist(outbox_next_seq(l->db) >= l->first_seq, l, "a number is given twice", 0);
+    l->first_seq = l->w.next_seq = outbox_next_seq(l->db);
+    life_groups(l);
+    life_drain(l);
+    db_close(l->db);
+    memory.armed = false;
+    l->disk.fail_at = 0;
+    long n_calls = allocations ? memory.n_calls : l->disk.n_calls;
+    life_judge(l);
+    *ret_n_failed = l->n_failed;
+    power_disk_remove(&l->disk);
+    power_disk_free(&l->disk);
+    free(l);
+    return n_calls;
+}
+
+static void fail_each(const struct fault *fault)
+{
+    const char *text = getenv("MW_TORTURE_STRIDE");
+    long stride = text ? strtol(text, NULL, 10) : TORTURE_STRIDE;
+    if (!fault->allocations && stride < TORTURE_SLOW)
+        stride = 1;
+    long n_points = 0, n_noticed = 0;
+    uint64_t n_failed;
+    ck_assert_int_ge(stride, 1);
+    hook_sqlite();
+    long n_calls = live(0, fault, &n_failed);
+    ck_assert_uint_eq(n_failed, 0);
+    for (long point = 1; point <= n_calls; point += stride, n_points++) {
+        live(point, fault, &n_failed);
+        n_noticed += n_failed > 0;
+    }
+    sqlite3_shutdown();
+    printf("%s: %ld of %ld points failed once, %ld were said to the caller\n", fault->words,
+           n_points, n_calls, n_noticed);
+    ck_assert_int_gt(n_calls, POINTS_LEAST);
+    ck_assert_int_gt(n_noticed, n_points / 10);
+}
+
+START_TEST(no_allocation_that_fails_loses_or_breaks_anything)
+{
+    fail_each(&(struct fault){ "allocations", true, POWER_EIO, false });
+}
+END_TEST
+
+START_TEST(no_io_error_loses_or_breaks_anything)
+{
+    fail_each(&(struct fault){ "calls of the disk, EIO", false, POWER_EIO, false });
+}
+END_TEST
+
+START_TEST(no_full_disk_loses_or_breaks_anything)
+{
+    fail_each(&(struct fault){ "calls of the disk, ENOSPC", false, POWER_ENOSPC, false });
+}
+END_TEST
+
+START_TEST(no_io_error_gives_a_number_twice_while_a_corrupt_database_is_put_aside)
+{
+    fail_each(&(struct fault){ "put aside, EIO", false, POWER_EIO, true });
+}
+END_TEST
+
+MW_SUITE("power/torture", no_allocation_that_fails_loses_or_breaks_anything,
+         no_io_error_loses_or_breaks_anything, no_full_disk_loses_or_breaks_anything,
+         no_io_error_gives_a_number_twice_while_a_corrupt_database_is_put_aside)

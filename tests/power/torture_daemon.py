@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real daemon, one allocation or one call that opens, writes or syncs a file failing in each life:
+start, alarms at a steady pace, drain of what waited, orderly end. It never dies by a signal, unless the
+allocation was Paho's own (1.3.12 does not look at each, and that cannot be mended from outside); where it ends,
+it ends with a status and is started anew; every alert that it stored arrives.
+
+    torture_daemon.py PROGRAMS [POINTS]    POINTS of each kind, spread over all with a seed; or "all"
+"""
+import os
+import pathlib
+import random
+import signal
+import sqlite3
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+here = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(here / "../../simulator")]
+sys.dont_write_bytecode = True
+from plant import Plant, wait_until  # noqa: E402
+
+SEED = int(os.environ.get("MW_SEED", "1"))
+POINTS = sys.argv[2] if len(sys.argv) > 2 else "40"
+SHIM = pathlib.Path(sys.argv[1]).resolve().parent / "tests" / "libmw-fault-shim.so"
+PROFILES = str(here / "../../fieldbus/profiles")
+ALARMS = 3  # of a life, at least
+PATIENCE = 75  # s: a dial of which Paho tells nothing is given up after 40 s, then back-off
+
+CONFIG = """
+version: 1
+gateway: {{name: gw, site: test, spool: {folder}/spool, socket: {folder}/control}}
+buses:
+  - {{name: field, tcp: {{host: 127.0.0.1, port: {field}}}, timeout: 1s}}
+devices:
+  - name: sensor
+    bus: field
+    unit: 1
+    points:
+      - {{name: wave, address: 0, type: float32}}
+      - {{name: noise, address: 2, type: float32}}
+machines:
+  - name: pump
+    device: sensor
+    period: 20ms
+    channels:
+      - {{point: wave, stuck: never, limits: {{high: 10, delay: 0s, deadband: 0.5}}}}
+      - {{point: noise, stuck: never}}
+    trend: {{enabled: false}}
+mqtt: {{uri: "mqtt://127.0.0.1:{broker}", client_id: torture, keepalive: 5s}}
+store: {{path: {folder}/store.db, block: 1s}}
+"""
+
+
+def stored(path):
+    """Numbers of all alerts in the table, and of those that still wait."""
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    seqs = [struct.unpack_from("<Q", row[0], 10)[0] for row in db.execute("SELECT bytes FROM alert")]
+    waiting = {row[0] for row in db.execute("SELECT seq FROM outbox")}
+    db.close()
+    return seqs, waiting
+
+
+class Torture:
+    def __init__(self, plant):
+        self.plant, self.n_ended, self.n_library = plant, 0, 0
+
+    def n_alerts(self):
+        return len(self.plant.messages.received)
+
+    def start(self, kind, at):
+        plant = self.plant
+        plant.gateway = plant.start(
+            [os.path.join(plant.programs, "millwrightd"), "--config", plant.path("millwright.yaml"),
+             "--profiles", PROFILES], "millwrightd.log", LD_PRELOAD=str(SHIM), MW_FAULT_KIND=kind,
+            MW_FAULT_AT=str(at), MW_FAULT_FILE=plant.path("calls"), http_proxy="http://127.0.0.1:9")
+
+    def life(self, kind, at):
+        """Returns how many calls there were, or 0 where it ended before its time."""
+        before = self.n_alerts()
+        for name in ("calls", "calls.paho"):
+            if os.path.exists(self.plant.path(name)):
+                os.unlink(self.plant.path(name))
+        self.start(kind, at)
+        end = time.monotonic() + PATIENCE
+        while self.plant.gateway.poll() is None and self.n_alerts() < before + ALARMS:
+            assert time.monotonic() < end, f"{kind} {at}: no alert within {PATIENCE} s\n" + self.log()
+            time.sleep(0.02)
+        early = self.plant.gateway.poll() is not None
+        status = self.plant.gateway.wait(1) if early else self.stop(kind, at)
+        if early:
+            self.plant.processes.remove(self.plant.gateway)
+        self.n_ended += early
+        if status < 0 and os.path.exists(self.plant.path("calls.paho")):
+            self.n_library += 1
+            return 0
+        assert status >= 0, f"{kind} {at}: died of signal {-status}\n" + self.log()
+        assert status != 0 or not early, f"{kind} {at}: ended without a reason\n" + self.log()
+        return 0 if early else int(open(self.plant.path("calls")).read())
+
+    def stop(self, kind, at):
+        try:
+            return self.plant.stop_gateway(signal.SIGTERM)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{kind} {at}: does not end\n" + self.log()) from None
+
+    def log(self):
+        return open(self.plant.path("millwrightd.log")).read()[-2500:]
+
+    def sweep(self, kind, rng):
+        n_calls = self.life(kind, 0)
+        assert n_calls > 30, f"{n_calls} calls of {kind}: is the library loaded?"
+        n = n_calls if POINTS == "all" else min(int(POINTS), n_calls)
+        points = sorted(rng.randrange(i * n_calls // n, max((i + 1) * n_calls // n, i * n_calls // n + 1)) + 1
+                        for i in range(n))
+        for at in points:
+            self.life(kind, at)
+        print(f"{kind}: {len(points)} of about {n_calls} points failed once, {self.n_ended} lives ended early, "
+              f"{self.n_library} so far within Paho",
+              flush=True)
+        self.n_ended = 0
+        return len(points)
+
+
+def main():
+    if not SHIM.exists():
+        print(f"SKIP: {SHIM} is not built")
+        sys.exit(77)
+    rng = random.Random(SEED)
+    print(f"seed {SEED}")
+    with tempfile.TemporaryDirectory() as folder:
+        plant = Plant(sys.argv[1], folder)
+        try:
+            with open(plant.path("wave.csv"), "w") as f:
+                f.write("datetime;wave;noise\n")
+                for row in range(4000):
+                    f.write(f"2026-01-01 00:00:00;{20.0 * (row // 4 % 2):.1f};{row % 7}\n")
+            where = plant.simulate("--csv", plant.path("wave.csv"), "--tcp", "0", "--loop", "yes")
+            plant.start_broker()
+            messages = plant.subscribe()
+            plant.write_config(CONFIG.format(folder=folder, broker=plant.cable.port,
+                                             field=next(iter(where.values()))))
+            torture = Torture(plant)
+            n = torture.sweep("memory", rng) + torture.sweep("disk", rng)
+            plant.start_gateway(PROFILES)
+            plant.field.terminate()
+            wait_until(lambda: plant.status()["store"]["outbox_waiting"] == 0, 60, "empty outbox")
+            assert plant.stop_gateway() == 0
+            seqs, waiting = stored(plant.path("store.db"))
+            got = set()
+
+            def all_there():
+                got.update(a["seq"] for a in messages.alerts())
+                return set(seqs) - waiting <= got
+
+            wait_until(all_there, 10, "the last alerts")
+            print(f"{len(seqs)} alerts stored, all of them arrived or wait")
+            assert len(seqs) >= ALARMS * n // 4, "too few alerts to prove anything"
+        finally:
+            plant.close()
+    print(f"daemon_fault_points {n} count\ndaemon_fault_crashes 0 count\n"
+          f"daemon_fault_paho_deaths {torture.n_library} count")
+
+
+main()
