@@ -165,6 +165,8 @@ static int write_rows(const struct arguments *a, const struct mw_model *model, F
 static int infer(const struct arguments *a, const struct mw_model *model)
 {
     FILE *in;
+    if (outfile_is_input(a->output, a->input) || outfile_is_input(a->output, a->model))
+        return complain(EX_USAGE, a->output, "is also read; the output would replace it");
     int result = infile_open(&in, a->input, true);
     if (result < 0)
         return complain(EX_NOINPUT, a->input, infile_text(result));

@@ -105,7 +105,7 @@ static int follow(const struct options *o, int fd, FILE *out, struct tally *t)
         ssize_t n = read(fd, text, sizeof text);
         if (n <= 0) {
             fputs("millwright: the daemon hung up\n", stderr);
-            return first ? EX_UNAVAILABLE : EX_OK;
+            return EX_UNAVAILABLE; /* what came so far is kept */
         }
         if (first && text[0] == '{')
             return refused(text, (size_t)n);

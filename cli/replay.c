@@ -276,6 +276,8 @@ static int run(const struct arguments *a)
     struct loaded model = { 0 };
     struct csv table;
     struct csv_fault why;
+    if (outfile_is_input(a->out, a->csv) || outfile_is_input(a->out, a->model))
+        return fail(EX_USAGE, a->out, "is also read; the verdicts would replace it");
     int result = outfile_check(a->out);
     if (result < 0)
         return fail(EX_CANTCREAT, a->out, outfile_text(result));

@@ -35,11 +35,15 @@ struct trace {
     uint64_t n_lost;
 };
 
+#define MAX_SPAN_DAYS 31
+#define MAX_SPAN_US   (MAX_SPAN_DAYS * INT64_C(86400000000))
+
 struct replay {
     const struct config *config;
     int64_t start_us, now_us;
     FILE *out;
     uint64_t n_samples;
+    const struct outfile *to; /* NULL: standard output */
 };
 
 /* ---- reading ---- */
@@ -147,7 +151,7 @@ static void run_poller(struct replay *r, struct poller *poller, const struct lin
 {
     const struct poller_sink sink = { .sample = take_sample, .ctx = r };
     r->now_us = r->start_us;
-    while (r->now_us <= end_us) {
+    while (r->now_us <= end_us && !ferror(r->out) && !(r->to && outfile_interrupted(r->to))) {
         int64_t wait_us = poller_step(poller, r->now_us, utc_offset_us, &sink);
         int64_t next_us = trace_line_next_us(line, r->now_us + 1);
         r->now_us += wait_us > 0 ? wait_us : 0;
@@ -189,10 +193,15 @@ static int replay_bus(struct replay *r, const struct trace *t, uint32_t bus)
 }
 
 static int replay_all(const struct config *config, const struct trace *t, FILE *out,
-                      const char *file)
+                      const struct outfile *to, const char *file)
 {
-    struct replay r = { .config = config, .start_us = t->frames[0].mono_us, .out = out };
+    struct replay r = { .config = config, .start_us = t->frames[0].mono_us, .out = out, .to = to };
     int status = EX_OK;
+    int64_t first_us = t->frames[0].mono_us, last_us = t->frames[t->n - 1].mono_us;
+    if (first_us < 0 || last_us < first_us || last_us - first_us > MAX_SPAN_US) {
+        fprintf(stderr, "%s: its frames span more than %d days\n", file, MAX_SPAN_DAYS);
+        return EX_DATAERR;
+    }
     fputs("time_us;point;slot;quality;value\n", out);
     for (uint32_t b = 0; b < TRACE_MAX_BUSES && status == EX_OK; b++) {
         if (!t->in_trace[b])
@@ -215,10 +224,16 @@ static int replay_to(const struct config *config, const struct trace *t, const c
 {
     struct outfile to;
     if (!out)
-        return replay_all(config, t, stdout, file);
+        return replay_all(config, t, stdout, NULL, file);
+    if (outfile_is_input(out, file)) {
+        fprintf(stderr, "%s: is also read; the samples would replace it\n", out);
+        return EX_USAGE;
+    }
     int result = outfile_begin(&to, out), status = EX_OK;
     if (result == MW_OK) {
-        status = replay_all(config, t, to.stream, file);
+        status = replay_all(config, t, to.stream, &to, file);
+        if (status == EX_OK && outfile_interrupted(&to))
+            status = EX_TEMPFAIL; /* the signal acts once the file is given up */
         if (status != EX_OK)
             outfile_abandon(&to);
         else

@@ -268,6 +268,10 @@ static int train_table(const struct arguments *a)
     uint8_t *tflite = NULL;
     size_t n = 0;
     const struct progress progress = { .at = show_percent };
+    if (outfile_is_input(a->out, a->csv)) {
+        fprintf(stderr, "millwright train: %s: is also read; the model would replace it\n", a->out);
+        return EX_USAGE;
+    }
     int result = outfile_check(a->out);
     if (result < 0) {
         fprintf(stderr, "millwright train: %s: %s\n", a->out, outfile_text(result));

@@ -243,11 +243,57 @@ static bool precedes(const struct plan_poll *a, const struct plan_poll *b, int64
     return a->due_us < b->due_us;
 }
 
+static void mark_pieces(struct plan *plan, uint32_t origin, bool in_pieces)
+{
+    for (size_t i = 0; i < plan->n_polls; i++)
+        if (plan->polls[i].origin == origin)
+            plan->polls[i].in_pieces = in_pieces;
+}
+
+/* A refused poll is tried again by itself. A refusal that no poll bears stands between polls that
+ * are read well, apart: it may have been a mood of the device. */
+static bool is_borne(const struct plan *plan, const struct refusal *r)
+{
+    for (size_t i = 0; i < plan->n_polls; i++) {
+        const struct plan_poll *poll = &plan->polls[i];
+        if (poll->refused && poll->device == r->device && poll->kind == r->kind &&
+            poll->address == r->address && poll->count == r->count)
+            return true;
+    }
+    return false;
+}
+
+/* Its range is to be tried in one piece again, when its slot is over. */
+static void mark_range(struct plan *plan, const struct refusal *r)
+{
+    for (size_t i = 0; i < plan->n_polls; i++) {
+        const struct plan_poll *poll = &plan->polls[i];
+        if (poll->device == r->device && poll->kind == r->kind &&
+            poll->address < (uint32_t)r->address + r->count &&
+            r->address < (uint32_t)poll->address + poll->count)
+            mark_pieces(plan, poll->origin, true);
+    }
+}
+
+static void review(struct plan *plan, int64_t now_us)
+{
+    plan->review_us = now_us + PLAN_REVIEW_US;
+    for (size_t i = plan->refusals.n; i-- > 0;) {
+        struct refusal r = plan->refusals.items[i];
+        if (now_us - r.since_us < PLAN_REFUSED_AGAIN_US || is_borne(plan, &r))
+            continue;
+        refusals_drop(&plan->refusals, i);
+        mark_range(plan, &r);
+    }
+}
+
 struct plan_poll *plan_due(struct plan *plan, int64_t now_us, int64_t *ret_wait_us,
                            uint64_t *ret_n_skipped)
 {
     if (!plan->started)
         start(plan, now_us);
+    if (plan->refusals.n > 0 && now_us >= plan->review_us)
+        review(plan, now_us);
     *ret_n_skipped = 0;
     *ret_wait_us = PLAN_REST_US;
     struct plan_poll *next = plan->n_polls ? &plan->polls[0] : NULL;
@@ -300,13 +346,6 @@ static bool all_pieces_done(const struct plan *plan, const struct plan_poll *pol
         if (plan->polls[i].origin == poll->origin && plan->polls[i].slot != poll->slot)
             return false;
     return true;
-}
-
-static void mark_pieces(struct plan *plan, uint32_t origin, bool in_pieces)
-{
-    for (size_t i = 0; i < plan->n_polls; i++)
-        if (plan->polls[i].origin == origin)
-            plan->polls[i].in_pieces = in_pieces;
 }
 
 static void put_together(struct plan *plan, uint32_t origin)

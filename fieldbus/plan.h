@@ -25,6 +25,7 @@
 
 #define PLAN_REST_US          INT64_C(60000000)  /* the wait where there is nothing to poll */
 #define PLAN_REFUSED_AGAIN_US INT64_C(600000000) /* a refused register is tried this rarely */
+#define PLAN_REVIEW_US        INT64_C(60000000)
 
 /* One point in the plan. */
 struct plan_entry {
@@ -61,6 +62,7 @@ struct plan {
     struct refusals refusals;
     size_t n_entries, n_polls;
     int64_t epoch_us;
+    int64_t review_us; /* when refusals are looked through next */
     bool started;
 };
 

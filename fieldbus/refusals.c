@@ -21,6 +21,11 @@ void refusals_forget(struct refusals *refusals, uint32_t device, enum register_k
     refusals->n = n;
 }
 
+void refusals_drop(struct refusals *refusals, size_t i)
+{
+    refusals->items[i] = refusals->items[--refusals->n];
+}
+
 bool refusals_meet(const struct refusals *refusals, uint32_t device, enum register_kind kind,
                    uint32_t address, uint32_t count)
 {

@@ -33,6 +33,9 @@ void refusals_add(struct refusals *refusals, const struct refusal *refusal);
 void refusals_forget(struct refusals *refusals, uint32_t device, enum register_kind kind,
                      uint16_t address, uint16_t count);
 
+/* Forgets one; the last takes its place. */
+void refusals_drop(struct refusals *refusals, size_t i);
+
 /* A request for this range would be refused. */
 bool refusals_meet(const struct refusals *refusals, uint32_t device, enum register_kind kind,
                    uint32_t address, uint32_t count);

@@ -66,8 +66,11 @@ int64_t visit_turn(struct visit *v, int64_t now_us, uint64_t *n_stale)
     int result = wire_receive(v->wire, now_us);
     bool goes_on = result == MW_ERR_AGAIN ||
                    (result == MW_ERR_MISMATCH && bus_speaks_rtu(v->wire->bus)); /* another unit's */
-    if (result == MW_ERR_MISMATCH)
+    if (result == MW_ERR_MISMATCH) {
         ++*n_stale;
+        if (bus_speaks_rtu(v->wire->bus))
+            units_heard_unasked(v->units, now_us); /* a late answer to somebody else */
+    }
     if (!goes_on)
         finish(v, result, now_us);
     else if (waited_us >= timeout_us)

@@ -2,6 +2,7 @@
 #include "simulator/csv_replay.h"
 
 #include "base/result.h"
+#include "simulator/regular.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,9 +175,9 @@ int csv_replay_init(struct csv_replay *replay, const char *path, const struct cs
                     struct csv_fault *ret_why)
 {
     struct csv_replay made = { .first_row = choice->from_row };
-    struct reader reader = { .file = fopen(path, "r") };
+    struct reader reader = { .file = regular_open(path) };
     if (!reader.file)
-        return fail(ret_why, MW_ERR_NOT_FOUND, 0, "cannot be opened", NULL);
+        return fail(ret_why, MW_ERR_NOT_FOUND, 0, "cannot be opened, or is no regular file", NULL);
     int result = read_head(&made, &reader, choice, ret_why);
     if (result == MW_OK)
         result = read_rows(&made, &reader, choice, ret_why);

@@ -4,6 +4,7 @@
 #include "simulator/scenario.h"
 
 #include "base/result.h"
+#include "simulator/regular.h"
 #include "simulator/scenario_parts.h"
 
 #include <stdio.h>
@@ -191,9 +192,9 @@ int scenario_parse(struct scenario **ret_scenario, const char *text, size_t n_by
 int scenario_load(struct scenario **ret_scenario, const char *path, scenario_error_fn *report,
                   void *ctx)
 {
-    FILE *file = fopen(path, "rb");
+    FILE *file = regular_open(path);
     if (!file) {
-        report(ctx, 0, "cannot be opened");
+        report(ctx, 0, "cannot be opened, or is no regular file");
         return MW_ERR_NOT_FOUND;
     }
     int result = MW_ERR_NO_MEMORY;

@@ -87,6 +87,13 @@ static int begin(struct outfile *file, const char *path, const char *ending)
     return MW_ERR_IO;
 }
 
+bool outfile_is_input(const char *output, const char *input)
+{
+    struct stat a, b;
+    return stat(output, &a) == 0 && stat(input, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
 int outfile_begin(struct outfile *file, const char *path)
 {
     char ending[32];

@@ -26,6 +26,10 @@ struct outfile {
  * outfile_text. */
 int outfile_check(const char *path);
 
+/* Whether both names lead to the same file, there already: an input that the output would replace.
+ */
+bool outfile_is_input(const char *output, const char *input);
+
 /* Begins a new file beside path; as outfile_check. */
 int outfile_begin(struct outfile *file, const char *path);
 

@@ -335,6 +335,24 @@ START_TEST(whatever_is_refused_nothing_else_is_lost)
 }
 END_TEST
 
+START_TEST(a_mood_of_the_device_does_not_split_a_request_for_good)
+{
+    struct point_config points[100];
+    struct device_config d;
+    struct plan plan = hundred(points, &d);
+    struct refused_range seam = { 41, 2 };
+    size_t lost = 0;
+    run_slot(&plan, &seam, 1, EPOCH_US, &lost);
+    ck_assert_uint_eq(run_slot(&plan, &seam, 0, EPOCH_US + HUNDRED_PERIOD_US, &lost), 2);
+    int64_t later_us = EPOCH_US + PLAN_REFUSED_AGAIN_US + PLAN_REVIEW_US;
+    run_slot(&plan, &seam, 0, later_us, &lost);
+    ck_assert_uint_eq(run_slot(&plan, &seam, 0, later_us + HUNDRED_PERIOD_US, &lost), 1);
+    ck_assert_uint_eq(plan.refusals.n, 0);
+    ck_assert_uint_eq(lost, 0);
+    plan_finish(&plan);
+}
+END_TEST
+
 START_TEST(a_function_the_device_does_not_know_is_not_halved)
 {
     struct point_config points[100];
@@ -462,7 +480,8 @@ START_TEST(a_bus_without_points_rests)
 }
 END_TEST
 
-MW_SUITE("fieldbus/plan", neighbours_are_read_together_across_small_holes_only,
+MW_SUITE("fieldbus/plan", a_mood_of_the_device_does_not_split_a_request_for_good,
+         neighbours_are_read_together_across_small_holes_only,
          only_the_same_device_kind_and_period_share_a_request,
          a_request_ends_at_max_registers_and_never_within_a_value, coils_are_batched_by_the_bit,
          requests_of_a_bus_start_spread_over_half_the_period_with_one_slot_number,
