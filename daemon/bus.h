@@ -9,8 +9,15 @@
 #include "daemon/messages.h"
 #include "daemon/worker.h"
 
-#define BUS_SAMPLES 8192 /* waiting for the pipeline; more are dropped and counted */
-#define BUS_REPORTS 1024
+/* Waiting for the pipeline at most; the rings are as large as the stage's points and devices need.
+ * What finds no room is dropped and counted. */
+#define BUS_SAMPLES 8192
+#define BUS_REPORTS 4096
+/* The pipeline is woken at once for events and for samples that come this long after the last time;
+ * others wait for those, at most until the second. 28: every third sample of 10 ms, with 2 ms to
+ * spare, so that a fast device costs no timer of its own. */
+#define BUS_HANDOVER_US      28000
+#define BUS_HANDOVER_LAST_US 40000
 
 struct bus_entry {
     uint32_t bus;
@@ -29,7 +36,10 @@ struct bus_stage {
     struct bus_report *report_items;
     struct worker *pipeline; /* woken when samples came */
     uint32_t current_bus;
-    bool pushed;
+    bool pushed;      /* samples, in the running step */
+    bool urgent;      /* an event waits */
+    bool waits;       /* something pushed earlier does */
+    int64_t told_us;  /* monotonic: when the pipeline was woken last */
     int64_t stats_us; /* monotonic: next hand-out of counters */
 };
 

@@ -7,23 +7,43 @@
 #include <stdlib.h>
 #include <string.h>
 
-void machine_init(struct machine *machine, const struct config *all, uint32_t index)
+int machine_init(struct machine *machine, const struct config *all, uint32_t index)
 {
     const struct machine_config *config = &all->machines[index];
     *machine = (struct machine){ .all = all, .config = config, .index = index };
     mw_framer_init(&machine->framer, config->detector.n_channels);
-    mw_detector_init(&machine->detector, &config->detector);
     machine->newest.channel = MW_CHANNEL_NONE;
-    for (uint32_t c = 0; c < MW_MAX_CHANNELS; c++)
+    uint32_t n = config->detector.n_channels;
+    machine->detector_memory = malloc(mw_detector_bytes(&config->detector));
+    machine->sensor_alarms = calloc(n, sizeof machine->sensor_alarms[0]);
+    machine->newest_of_sensor = calloc(n, sizeof machine->newest_of_sensor[0]);
+    if (!machine->detector_memory || !machine->sensor_alarms || !machine->newest_of_sensor)
+        return MW_ERR_NO_MEMORY;
+    mw_detector_init(&machine->detector, &config->detector, machine->detector_memory);
+    for (uint32_t c = 0; c < n; c++)
         machine->newest_of_sensor[c].channel = (uint8_t)c;
+    return MW_OK;
 }
 
-void machine_finish(struct machine *machine)
+static void drop_model(struct machine *machine)
 {
     free(machine->model);
     free(machine->model_memory);
     machine->model = NULL;
     machine->model_memory = NULL;
+}
+
+void machine_finish(struct machine *machine)
+{
+    drop_model(machine);
+    free(machine->waiting_model);
+    free(machine->detector_memory);
+    free(machine->sensor_alarms);
+    free(machine->newest_of_sensor);
+    machine->waiting_model = NULL;
+    machine->detector_memory = NULL;
+    machine->sensor_alarms = NULL;
+    machine->newest_of_sensor = NULL;
 }
 
 int machine_install(struct machine *machine, uint8_t *bytes, size_t n_bytes,
@@ -43,7 +63,7 @@ int machine_install(struct machine *machine, uint8_t *bytes, size_t n_bytes,
         free(bytes);
         return result;
     }
-    machine_finish(machine);
+    drop_model(machine);
     machine->model = bytes;
     machine->n_model = n_bytes;
     machine->model_memory = memory;
@@ -66,7 +86,7 @@ static void note(struct machine *machine, const struct mw_finding *finding)
         finding->active ? finding->severity : MW_SEVERITY_NONE;
     machine->changed = true;
     if (finding->detector == MW_DETECTOR_SENSOR) {
-        if (finding->channel < MW_MAX_CHANNELS && finding->active)
+        if (finding->channel < machine->config->detector.n_channels && finding->active)
             machine->newest_of_sensor[finding->channel] = *finding;
     } else if (finding->active) {
         machine->newest = *finding;
@@ -193,6 +213,12 @@ void machine_point(const struct machine *machine, uint8_t channel, char *ret_poi
     snprintf(ret_point, cap, "%.32s.%.32s", device->name, machine->all->points[point].name);
 }
 
+/* The alarm ends with the frame that ends its last finding, not at a time of its own. */
+static bool returns_at_once(const struct machine *machine)
+{
+    return machine->config->alarm.off_delay_us == 0 && !machine->config->alarm.latch;
+}
+
 struct mw_alert machine_alert(const struct machine *machine, uint32_t alarm,
                               enum mw_alert_event event, bool clock_synced, int64_t at_us)
 {
@@ -213,8 +239,11 @@ struct mw_alert machine_alert(const struct machine *machine, uint32_t alarm,
                               .clear_below = 1.0f };
     bool speaks = event == MW_ALERT_RAISED || event == MW_ALERT_ESCALATED;
     alert.at_us = speaks && finding->at_us ? finding->at_us : at_us;
+    if (event == MW_ALERT_CLEARED && own && returns_at_once(machine) && machine->returned.at_us)
+        alert.at_us = machine->returned.at_us;
     if (finding->detector == MW_DETECTOR_MODEL) {
-        alert.clear_below = machine->detector.score.card.off_ratio;
+        if (machine->detector.score)
+            alert.clear_below = machine->detector.score->card.off_ratio;
         if (!speaks)
             alert.score = machine->verdict.score;
     } else if (event == MW_ALERT_CLEARED) {

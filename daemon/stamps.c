@@ -18,6 +18,7 @@ static void move_machine(struct machine *m, int64_t boot_us, int64_t step_us)
     move(&m->state_since_us, boot_us, step_us);
     move(&m->alarm.since_us, boot_us, step_us);
     move(&m->newest.at_us, boot_us, step_us);
+    move(&m->returned.at_us, boot_us, step_us);
     for (uint32_t c = 0; c < m->config->detector.n_channels; c++) {
         move(&m->sensor_alarms[c].since_us, boot_us, step_us);
         move(&m->newest_of_sensor[c].at_us, boot_us, step_us);
