@@ -20,7 +20,8 @@ enum mw_quality {
 };
 
 struct mw_sample {
-    int64_t at_us;   /* UTC, microseconds, of the exchange */
+    int64_t at_us; /* UTC, microseconds, of the exchange: of the request, on which the device reads
+                      its registers; without an answer, of giving up */
     int64_t mono_us; /* the same instant on the monotonic clock */
     int64_t slot;    /* number of the poll on the point's own grid; a skipped poll leaves a hole */
     uint32_t point;  /* index into the configuration's points */

@@ -17,7 +17,7 @@
 #define ANSWER_MAX (64u << 20)
 #define PATIENCE_S 5 /* the daemon answers from memory, within milliseconds */
 
-static int connect_to(const char *path)
+static int connect_to(const char *path, int patience_s)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     if (strlen(path) >= sizeof address.sun_path) {
@@ -25,7 +25,7 @@ static int connect_to(const char *path)
         return -1;
     }
     memcpy(address.sun_path, path, strlen(path) + 1);
-    const struct timeval patience = { .tv_sec = PATIENCE_S };
+    const struct timeval patience = { .tv_sec = patience_s };
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0) {
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
@@ -76,9 +76,35 @@ static char *no_answer(const char *socket_path, bool late, int *ret_status)
     return NULL;
 }
 
+int client_connect(const char *socket_path, const char *request, int patience_s)
+{
+    char line[256];
+    int n = snprintf(line, sizeof line, "%s\n", request);
+    int fd = n > 0 && (size_t)n < sizeof line ? connect_to(socket_path, patience_s) : -1;
+    if (fd < 0)
+        return -1;
+    if (send(fd, line, (size_t)n, MSG_NOSIGNAL) == n)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+char *client_try(const char *socket_path, const char *request, int patience_s)
+{
+    int fd = client_connect(socket_path, request, patience_s);
+    char *text = fd >= 0 ? read_all(fd) : NULL;
+    if (fd >= 0)
+        close(fd);
+    if (text && !text[0]) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
 char *client_ask(const char *socket_path, const char *request, int *ret_status)
 {
-    int fd = connect_to(socket_path);
+    int fd = connect_to(socket_path, PATIENCE_S);
     if (fd < 0 && errno == EAGAIN)
         return no_answer(socket_path, true, ret_status);
     if (fd < 0) {

@@ -11,6 +11,13 @@
  * was printed, with the exit status in *ret_status: EX_UNAVAILABLE also for silence of 5 s. */
 char *client_ask(const char *socket_path, const char *request, int *ret_status);
 
+/* The same without a word; NULL where there is no daemon or no answer within patience_s. */
+char *client_try(const char *socket_path, const char *request, int patience_s);
+
+/* Sends one request line and returns the socket, from which the answer is to be read as it comes;
+ * -1, and errno, where there is no daemon. The caller closes it. */
+int client_connect(const char *socket_path, const char *request, int patience_s);
+
 /* For answers that are {"ok":true} or {"error":...,"code":...}: prints the error and returns the
  * exit status. */
 int client_order(const char *socket_path, const char *verb, const char *subject);

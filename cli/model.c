@@ -3,6 +3,7 @@
 #include "base/result.h"
 #include "base/sha256.h"
 #include "cli/file.h"
+#include "cli/graph.h"
 #include "cli/verbs.h"
 #include "inference/card.h"
 #include "inference/tflite.h"
@@ -18,8 +19,8 @@
 static const char USAGE[] =
     "usage: millwright model show FILE.tflite [--json]\n"
     "\n"
-    "Shows the model's layers, shapes, quantisation, operations and size, its SHA-256, and the\n"
-    "detector card it carries.\n"
+    "Shows the model's operators, tensors and where they lie in memory, quantisation, size, its\n"
+    "SHA-256, and the detector card it carries.\n"
     "\n"
     "  --json  one JSON object\n";
 
@@ -29,9 +30,7 @@ struct facts {
     size_t n_bytes, n_memory;
     char digest[2 * MW_SHA256_BYTES + 1];
     struct mw_tflite file;
-    struct mw_tflite_dense layers[MW_MODEL_MAX_LAYERS];
-    uint32_t n_layers;
-    uint64_t n_macs, n_parameter_bytes;
+    struct graph_facts graph;
 };
 
 static void digest_text(const uint8_t *bytes, size_t n, char ret_text[2 * MW_SHA256_BYTES + 1])
@@ -51,99 +50,21 @@ static int gather(struct facts *f, const uint8_t *bytes, struct mw_model_fault *
     if (result < 0)
         return result;
     digest_text(bytes, f->n_bytes, f->digest);
-    f->n_layers = f->file.operators.n;
-    for (uint32_t i = 0; i < f->n_layers && result == MW_OK; i++) {
-        struct mw_tflite_dense *d = &f->layers[i];
-        result = mw_tflite_read_dense(&f->file, i, d, ret_why);
-        f->n_macs += (uint64_t)d->n_in * d->n_out;
-        f->n_parameter_bytes += (uint64_t)d->n_in * d->n_out + (d->bias ? 4 * d->n_out : 0);
-    }
-    return result;
-}
-
-static const char *activation_text(enum mw_tflite_activation activation)
-{
-    switch (activation) {
-    case MW_TFLITE_NONE: return "NONE";
-    case MW_TFLITE_RELU: return "RELU";
-    case MW_TFLITE_RELU6: return "RELU6";
-    }
-    return "?";
-}
-
-static const char *granularity_text(const struct mw_tflite_dense *d)
-{
-    return d->n_scales > 1 ? "per channel" : "per tensor";
-}
-
-/* The least and the greatest of the weights' scales. */
-static void scale_range(const struct mw_tflite_dense *d, float *ret_min, float *ret_max)
-{
-    *ret_min = *ret_max = mw_tflite_scale(d, 0);
-    for (uint32_t i = 1; i < d->n_scales; i++) {
-        float scale = mw_tflite_scale(d, i);
-        *ret_min = scale < *ret_min ? scale : *ret_min;
-        *ret_max = scale > *ret_max ? scale : *ret_max;
-    }
-}
-
-static void print_tensor(const char *what, uint32_t n, const struct mw_quant *q)
-{
-    printf("%-11sint8 [%u], scale %.9g, zero point %d\n", what, n, (double)q->scale, q->zero);
+    return graph_gather(&f->graph, &f->file, bytes, f->n_bytes, f->n_memory, ret_why);
 }
 
 static void print_text(const struct facts *f)
 {
     printf("%-11s%s\n%-11s%zu bytes, and %zu bytes of memory to run it\n%-11s%s\n", "file", f->path,
            "size", f->n_bytes, f->n_memory, "sha256", f->digest);
-    if (f->n_layers > 0) {
-        print_tensor("input", f->layers[0].n_in, &f->layers[0].in);
-        print_tensor("output", f->layers[f->n_layers - 1].n_out, &f->layers[f->n_layers - 1].out);
-    }
-    printf("%-11s%u, %llu multiply-accumulates, %llu bytes of weights and biases\n", "operators",
-           f->n_layers, (unsigned long long)f->n_macs, (unsigned long long)f->n_parameter_bytes);
-    for (uint32_t i = 0; i < f->n_layers; i++) {
-        const struct mw_tflite_dense *d = &f->layers[i];
-        float min, max;
-        scale_range(d, &min, &max);
-        printf("  %2u  FULLY_CONNECTED  %4u -> %4u  %-5s  %-7s  weights %s %.9g", i, d->n_in,
-               d->n_out, activation_text(d->activation), d->bias ? "bias" : "no bias",
-               granularity_text(d), (double)min);
-        if (d->n_scales > 1)
-            printf(" .. %.9g", (double)max);
-        printf(", output %.9g, zero point %d\n", (double)d->out.scale, d->out.zero);
-    }
-}
-
-static void print_json_tensor(const char *what, uint32_t n, const struct mw_quant *q)
-{
-    printf("\"%s\":{\"type\":\"int8\",\"n\":%u,\"scale\":%.9g,\"zero_point\":%d},", what, n,
-           (double)q->scale, q->zero);
+    graph_print(&f->graph, &f->file);
 }
 
 static void print_json(const struct facts *f)
 {
     printf("{\"bytes\":%zu,\"memory_bytes\":%zu,\"sha256\":\"%s\",", f->n_bytes, f->n_memory,
            f->digest);
-    if (f->n_layers > 0) {
-        print_json_tensor("input", f->layers[0].n_in, &f->layers[0].in);
-        print_json_tensor("output", f->layers[f->n_layers - 1].n_out,
-                          &f->layers[f->n_layers - 1].out);
-    }
-    printf("\"macs\":%llu,\"parameter_bytes\":%llu,\"operators\":[", (unsigned long long)f->n_macs,
-           (unsigned long long)f->n_parameter_bytes);
-    for (uint32_t i = 0; i < f->n_layers; i++) {
-        const struct mw_tflite_dense *d = &f->layers[i];
-        printf("%s{\"operator\":\"FULLY_CONNECTED\",\"n_in\":%u,\"n_out\":%u,\"activation\":\"%s\","
-               "\"bias\":%s,\"weight_scales\":[",
-               i ? "," : "", d->n_in, d->n_out, activation_text(d->activation),
-               d->bias ? "true" : "false");
-        for (uint32_t s = 0; s < d->n_scales; s++)
-            printf("%s%.9g", s ? "," : "", (double)mw_tflite_scale(d, s));
-        printf("],\"output_scale\":%.9g,\"output_zero_point\":%d}", (double)d->out.scale,
-               d->out.zero);
-    }
-    printf("]");
+    graph_print_json(&f->graph, &f->file);
 }
 
 static const char *role_text(uint8_t role)

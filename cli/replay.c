@@ -3,6 +3,7 @@
 #include "base/alert.h"
 #include "base/result.h"
 #include "cli/file.h"
+#include "cli/replay_trace.h"
 #include "cli/verbs.h"
 #include "inference/score.h"
 #include "training/csv.h"
@@ -17,6 +18,7 @@
 
 static const char HELP[] =
     "usage: millwright replay --model MODEL.tflite --csv FILE --out VERDICTS.csv [OPTIONS]\n"
+    "       millwright replay --trace FILE --config FILE [--out FILE]\n"
     "\n"
     "Judges each row of a recorded table with the model detector and writes one row for each:\n"
     "datetime;prediction;score;state;top_channel. prediction is 1 while the detector is in\n"
@@ -29,7 +31,9 @@ static const char HELP[] =
     "                         operation, where a person does that\n"
     "  --ignore COL,...       columns that are no sensor of the machine\n"
     "  --from N               judge from row N on, counted from 0; default: the number of rows\n"
-    "                         the model was trained on. Rows before it fill the window only\n";
+    "                         the model was trained on. Rows before it fill the window only\n"
+    "\n"
+    "With --trace a recording of buses is polled and decoded again: 'replay --trace x --help'.\n";
 
 struct arguments {
     const char *model, *csv, *out;
@@ -295,6 +299,9 @@ static int run(const struct arguments *a)
 int verb_replay(int argc, char **argv)
 {
     struct arguments arguments = { 0 };
+    for (int i = 1; i < argc; i++)
+        if (strncmp(argv[i], "--trace", 7) == 0)
+            return replay_trace(argc, argv);
     int status = parse(argc, argv, &arguments);
     if (status != EX_OK)
         return status;

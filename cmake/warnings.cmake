@@ -28,7 +28,7 @@ if(MW_COVERAGE)
   target_link_options(mw_flags INTERFACE --coverage)
 endif()
 
-if(CMAKE_BUILD_TYPE MATCHES "Rel" AND NOT MW_SANITIZE)
+if(CMAKE_BUILD_TYPE MATCHES "Rel" AND NOT MW_SANITIZE AND MW_HOST)
   target_compile_options(mw_flags INTERFACE
     -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong)
   target_link_options(mw_flags INTERFACE -Wl,-z,relro,-z,now)

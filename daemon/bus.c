@@ -4,6 +4,7 @@
 #include "fieldbus/modbus_line.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define STATS_EVERY_US 1000000
 #define SPARE          8
@@ -25,6 +26,62 @@ static void take_event(void *ctx, const struct poller_event *event)
                                  .event = *event };
     mw_ring_push(&stage->reports, &report);
     stage->urgent = true;
+}
+
+/* ---- a recording ---- */
+
+static void take_frame(void *ctx, enum line_way way, const uint8_t *bytes, size_t n_bytes,
+                       int64_t at_us, int result)
+{
+    struct bus_entry *entry = ctx;
+    struct bus_stage *stage = entry->stage;
+    struct trace_frame frame = { .mono_us = at_us,
+                                 .utc_us = at_us + stage->now.utc_us - stage->now.mono_us,
+                                 .bus = entry->bus,
+                                 .way = way,
+                                 .result = result };
+    frame.n_bytes = (uint16_t)(n_bytes < TRACE_MAX_BYTES ? n_bytes : TRACE_MAX_BYTES);
+    memcpy(frame.bytes, bytes, frame.n_bytes);
+    if (!mw_ring_push(&stage->frames, &frame))
+        atomic_fetch_add_explicit(&entry->n_frames_lost, 1, memory_order_relaxed);
+    stage->pushed = true;
+}
+
+/* ---- what people want ---- */
+
+static void answer(struct bus_stage *stage, uint64_t id, const struct guest_answer *guest)
+{
+    struct bus_answer message = { .id = id, .answer = *guest };
+    mw_ring_push(&stage->answers, &message);
+    stage->pushed = true;
+}
+
+static void obey(struct bus_stage *stage, const struct bus_order *order)
+{
+    struct bus_entry *entry = bus_stage_entry(stage, order->bus);
+    if (!entry)
+        return;
+    switch (order->kind) {
+    case BUS_RECORD: poller_tap(entry->poller, &entry->tap); return;
+    case BUS_RECORD_END: poller_tap(entry->poller, NULL); return;
+    case BUS_READ: break;
+    }
+    int result = poller_guest_ask(entry->poller, &order->request, stage->now.mono_us);
+    if (result < 0) {
+        answer(stage, order->id, &(struct guest_answer){ .result = result });
+        return;
+    }
+    entry->reading = true;
+    entry->read_id = order->id;
+}
+
+static void take_guest(struct bus_stage *stage, struct bus_entry *entry)
+{
+    struct guest_answer guest;
+    if (!entry->reading || !poller_guest_take(entry->poller, &guest))
+        return;
+    entry->reading = false;
+    answer(stage, entry->read_id, &guest);
 }
 
 static void hand_out_stats(struct bus_stage *stage, const struct bus_entry *entry)
@@ -66,12 +123,17 @@ static int64_t step(void *ctx, const struct clock_time *now)
     bool stats_due = now->mono_us >= stage->stats_us;
     stage->pushed = false;
     int64_t wait_us = STATS_EVERY_US;
+    struct bus_order order;
+    stage->now = *now;
+    while (mw_ring_pop(&stage->orders, &order))
+        obey(stage, &order);
     for (size_t i = 0; i < stage->n_entries; i++) {
         stage->current_bus = stage->entries[i].bus;
         int64_t w =
             poller_step(stage->entries[i].poller, now->mono_us, now->utc_us - now->mono_us, &sink);
         if (w < wait_us)
             wait_us = w;
+        take_guest(stage, &stage->entries[i]);
         if (stats_due)
             hand_out_stats(stage, &stage->entries[i]);
     }
@@ -93,10 +155,13 @@ static size_t descriptors(void *ctx, struct pollfd *ret_fds, size_t cap)
     return n;
 }
 
-static int open_entry(struct bus_entry *entry, const struct config *config, uint32_t bus,
+static int open_entry(struct bus_stage *stage, struct bus_entry *entry, uint32_t bus,
                       int64_t epoch_us)
 {
+    const struct config *config = stage->config;
     entry->bus = bus;
+    entry->stage = stage;
+    entry->tap = (struct line_tap){ take_frame, entry };
     size_t n = 0;
     for (uint32_t d = 0; d < config->n_devices; d++)
         n += config->devices[d].bus == bus;
@@ -168,11 +233,16 @@ int bus_stage_create(struct bus_stage **ret_stage, const struct config *config,
     stage->config = config;
     stage->pipeline = pipeline;
     stage->entries = calloc(n_buses + 1, sizeof *stage->entries);
-    if (!stage->entries)
+    stage->answer_items = calloc(BUS_ANSWERS, sizeof *stage->answer_items);
+    stage->frame_items = calloc(BUS_FRAMES, sizeof *stage->frame_items);
+    if (!stage->entries || !stage->answer_items || !stage->frame_items)
         goto fail;
+    mw_ring_init(&stage->orders, stage->order_items, sizeof stage->order_items[0], BUS_ORDERS);
+    mw_ring_init(&stage->answers, stage->answer_items, sizeof *stage->answer_items, BUS_ANSWERS);
+    mw_ring_init(&stage->frames, stage->frame_items, sizeof *stage->frame_items, BUS_FRAMES);
     for (size_t i = 0; i < n_buses; i++) {
         stage->n_entries = i + 1;
-        result = open_entry(&stage->entries[i], config, buses[i], epoch_us);
+        result = open_entry(stage, &stage->entries[i], buses[i], epoch_us);
         if (result < 0)
             goto fail;
     }
@@ -198,6 +268,8 @@ void bus_stage_destroy(struct bus_stage *stage)
     free(stage->entries);
     free(stage->sample_items);
     free(stage->report_items);
+    free(stage->answer_items);
+    free(stage->frame_items);
     free(stage);
 }
 
@@ -210,4 +282,12 @@ struct stage bus_stage(struct bus_stage *stage)
                            .descriptors = descriptors,
                            .ctx = stage,
                            .precise = rtu };
+}
+
+struct bus_entry *bus_stage_entry(struct bus_stage *stage, uint32_t bus)
+{
+    for (size_t i = 0; i < stage->n_entries; i++)
+        if (stage->entries[i].bus == bus)
+            return &stage->entries[i];
+    return NULL;
 }

@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "daemon/messages.h"
 #include "daemon/worker.h"
+#include "fieldbus/trace.h"
 
 /* Waiting for the pipeline at most; the rings are as large as the stage's points and devices need.
  * What finds no room is dropped and counted. */
@@ -18,12 +19,20 @@
  * spare, so that a fast device costs no timer of its own. */
 #define BUS_HANDOVER_US      28000
 #define BUS_HANDOVER_LAST_US 40000
+#define BUS_ORDERS           512 /* people's, all buses of the stage; full: they are told to ask again */
+#define BUS_ANSWERS          16 /* at most one per bus is under way */
+#define BUS_FRAMES           256 /* of a recording, waiting for the main thread; more are counted as lost */
 
 struct bus_entry {
-    uint32_t bus;
+    uint32_t bus; /* index in the configuration */
     struct poller *poller;
-    struct device_config *configs; /* of the devices on this bus */
-    uint32_t *devices;             /* and their indexes in the configuration */
+    struct bus_stage *stage;
+    struct line_tap tap;
+    bool reading;                   /* a guest is under way */
+    uint64_t read_id;               /* which */
+    _Atomic uint64_t n_frames_lost; /* of the recording, since start; counted here, read by main */
+    struct device_config *configs;  /* of the devices on this bus */
+    uint32_t *devices;              /* and their indexes in the configuration */
     size_t n_devices;
 };
 
@@ -32,15 +41,22 @@ struct bus_stage {
     struct bus_entry *entries;
     size_t n_entries;
     struct mw_ring samples, reports; /* to the pipeline */
+    struct mw_ring orders;           /* from the main thread */
+    struct mw_ring answers, frames;  /* to it: bus_answer, trace_frame */
+    struct bus_order order_items[BUS_ORDERS];
+    struct bus_answer *answer_items;
+    struct trace_frame *frame_items;
     struct mw_sample *sample_items;
     struct bus_report *report_items;
+    struct worker *worker;   /* its own, woken when there are orders; NULL: it is called anyway */
     struct worker *pipeline; /* woken when samples came */
     uint32_t current_bus;
-    bool pushed;      /* samples, in the running step */
-    bool urgent;      /* an event waits */
-    bool waits;       /* something pushed earlier does */
-    int64_t told_us;  /* monotonic: when the pipeline was woken last */
-    int64_t stats_us; /* monotonic: next hand-out of counters */
+    bool pushed;           /* samples, in the running step */
+    bool urgent;           /* an event waits */
+    bool waits;            /* something pushed earlier does */
+    int64_t told_us;       /* monotonic: when the pipeline was woken last */
+    int64_t stats_us;      /* monotonic: next hand-out of counters */
+    struct clock_time now; /* of the running step */
 };
 
 /* buses: indexes served by this stage. Borrows config and pipeline until destroyed. */
@@ -49,5 +65,8 @@ int bus_stage_create(struct bus_stage **ret_stage, const struct config *config,
                      struct worker *pipeline);
 void bus_stage_destroy(struct bus_stage *stage);
 struct stage bus_stage(struct bus_stage *stage);
+
+/* The entry that serves this bus, or NULL. From any thread: entries do not move. */
+struct bus_entry *bus_stage_entry(struct bus_stage *stage, uint32_t bus);
 
 #endif

@@ -13,7 +13,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PATIENCE_US 5000000
+#define PATIENCE_US      5000000
+#define READ_PATIENCE_US 90000000 /* the longest timeout of a bus is a minute */
+#define DEAF_US          30000000 /* a recorder that takes nothing for so long is dropped */
 
 static int address_of(const char *path, struct sockaddr_un *ret_address)
 {
@@ -93,6 +95,7 @@ void control_close(struct control *control)
         return;
     for (int i = 0; i < CONTROL_CLIENTS; i++)
         drop(&control->clients[i]);
+    recorder_end(&control->recorder);
     close(control->listener);
     unlink(control->path);
     control->listener = -1;
@@ -106,11 +109,12 @@ size_t control_descriptors(const struct control *control, struct pollfd *ret_fds
         room = room || control->clients[i].fd < 0;
     if (control->listener >= 0 && room && n < cap)
         ret_fds[n++] = (struct pollfd){ .fd = control->listener, .events = POLLIN };
-    for (int i = 0; i < CONTROL_CLIENTS && n < cap; i++)
-        if (control->clients[i].fd >= 0)
-            ret_fds[n++] =
-                (struct pollfd){ .fd = control->clients[i].fd,
-                                 .events = control->clients[i].reply ? POLLOUT : POLLIN };
+    for (int i = 0; i < CONTROL_CLIENTS && n < cap; i++) {
+        const struct control_client *client = &control->clients[i];
+        bool full = client->reply || (client->records && control->recorder.n_text > 0);
+        if (client->fd >= 0)
+            ret_fds[n++] = (struct pollfd){ .fd = client->fd, .events = full ? POLLOUT : POLLIN };
+    }
     return n;
 }
 
@@ -143,6 +147,163 @@ static const char *answer(struct pipeline *p, const char *verb, const char *subj
     }
 }
 
+/* ---- people on the buses ---- */
+
+static void say(struct control_client *client, const char *text)
+{
+    client->reply = strdup(text);
+}
+
+static uint32_t bus_of(const struct config *config, const char *name)
+{
+    uint32_t b = 0;
+    while (b < config->n_buses && strcmp(config->buses[b].name, name) != 0)
+        b++;
+    return b;
+}
+
+static enum register_kind kind_of(const char *word)
+{
+    static const char *const WORDS[] = { "", "holding", "input", "coil", "discrete" };
+    for (int kind = REGISTER_HOLDING; word && kind <= REGISTER_DISCRETE; kind++)
+        if (strcmp(word, WORDS[kind]) == 0)
+            return (enum register_kind)kind;
+    return REGISTER_NONE;
+}
+
+static bool whole(const char *text, unsigned long max, unsigned long *ret_value)
+{
+    char *end = NULL;
+    if (!text || *text < '0' || *text > '9' || strlen(text) > 6)
+        return false;
+    *ret_value = strtoul(text, &end, 10);
+    return *end == 0 && *ret_value <= max;
+}
+
+/* What stands behind the bus: UNIT KIND ADDRESS COUNT. */
+static bool parse_read(char *rest, struct line_request *ret_request)
+{
+    unsigned long unit, address, count;
+    if (!whole(strsep(&rest, " "), 255, &unit))
+        return false;
+    enum register_kind kind = kind_of(strsep(&rest, " "));
+    if (kind == REGISTER_NONE || !whole(strsep(&rest, " "), UINT16_MAX, &address) ||
+        !whole(strsep(&rest, " "), GUEST_MAX_COUNT, &count) || rest)
+        return false;
+    *ret_request = (struct line_request){ (uint8_t)unit, kind, (uint16_t)address, (uint16_t)count };
+    return true;
+}
+
+/* Who serves the bus; NULL: nobody, yet. */
+static struct bus_stage *stage_of(const struct pipeline *p, uint32_t bus)
+{
+    for (size_t i = 0; i < p->n_buses; i++)
+        if (bus_stage_entry(p->buses[i], bus))
+            return p->buses[i];
+    return NULL;
+}
+
+static const char NO_BUS[] = "{\"error\":\"no such bus\",\"code\":66}\n";
+static const char BUSY[] = "{\"error\":\"busy; ask again\",\"code\":75}\n";
+
+static void begin_read(struct control *control, struct control_client *client, char *rest,
+                       const struct clock_time *now)
+{
+    struct bus_order order = { .kind = BUS_READ, .id = ++control->next_read_id };
+    const char *name = strsep(&rest, " ");
+    order.bus = bus_of(control->pipeline->config, name ? name : "");
+    struct bus_stage *stage = stage_of(control->pipeline, order.bus);
+    if (!stage) {
+        say(client, NO_BUS);
+    } else if (!parse_read(rest, &order.request)) {
+        say(client, "{\"error\":\"read BUS UNIT KIND ADDRESS COUNT\",\"code\":64}\n");
+    } else if (control->pipeline->config->buses[order.bus].kind == BUS_RTU &&
+               (order.request.unit < 1 || order.request.unit > 247)) {
+        say(client, "{\"error\":\"a serial line's units are 1 to 247\",\"code\":64}\n");
+    } else if (!mw_ring_offer(&stage->orders, &order)) {
+        say(client, BUSY);
+    } else {
+        client->read_id = order.id;
+        client->until_us = now->mono_us + READ_PATIENCE_US;
+        if (stage->worker)
+            worker_wake(stage->worker);
+    }
+}
+
+/* As JSON: result is a word of docs/SPEC-trace.md, or "busy". */
+static void end_read(struct control_client *client, const struct guest_answer *answer)
+{
+    char text[1280];
+    if (answer->result == MW_ERR_STATE || answer->result == MW_ERR_INVALID) {
+        say(client, answer->result == MW_ERR_STATE
+                        ? BUSY
+                        : "{\"error\":\"not a range of registers\",\"code\":64}\n");
+        return;
+    }
+    int n = snprintf(
+        text, sizeof text, "{\"result\":\"%s\",\"exception\":%u,\"took_us\":%lld,\"registers\":[",
+        trace_result_word(answer->result), answer->exception, (long long)answer->took_us);
+    for (uint16_t i = 0; i < answer->count; i++)
+        n +=
+            snprintf(text + n, sizeof text - (size_t)n, "%s%u", i ? "," : "", answer->registers[i]);
+    snprintf(text + n, sizeof text - (size_t)n, "]}\n");
+    say(client, text);
+}
+
+static void begin_record(struct control *control, struct control_client *client, char *rest,
+                         const struct clock_time *now)
+{
+    struct pipeline *p = control->pipeline;
+    const char *name = strsep(&rest, " ");
+    bool all = name && strcmp(name, "*") == 0;
+    uint32_t bus = all ? RECORDER_ALL : bus_of(p->config, name ? name : "");
+    if (!all && !stage_of(p, bus)) {
+        say(client, NO_BUS);
+        return;
+    }
+    int result = recorder_begin(&control->recorder, p->config, p->buses, p->n_buses, bus,
+                                rest && strcmp(rest, "names") == 0);
+    client->records = result == MW_OK;
+    client->until_us = now->mono_us + DEAF_US;
+    if (result == MW_ERR_STATE)
+        say(client, "{\"error\":\"somebody records already\",\"code\":75}\n");
+    else if (result < 0)
+        say(client, BUSY);
+}
+
+static void take_answers(struct control *control)
+{
+    struct pipeline *p = control->pipeline;
+    struct bus_answer answer;
+    for (size_t s = 0; s < p->n_buses; s++)
+        while (mw_ring_pop(&p->buses[s]->answers, &answer))
+            for (int i = 0; i < CONTROL_CLIENTS; i++) {
+                struct control_client *client = &control->clients[i];
+                if (client->fd < 0 || client->read_id != answer.id)
+                    continue;
+                client->read_id = 0;
+                end_read(client, &answer.answer);
+                client->n_reply = client->reply ? strlen(client->reply) : 0;
+            }
+}
+
+/* A listener that hung up, or takes nothing, is dropped; what it had is thrown away. */
+static void send_trace(struct control *control, struct control_client *client, int64_t now_us)
+{
+    struct recorder *r = &control->recorder;
+    char byte;
+    ssize_t n = recv(client->fd, &byte, 1, MSG_DONTWAIT);
+    bool gone = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+    n = r->n_text > 0 && !gone ? send(client->fd, r->text, r->n_text, MSG_NOSIGNAL) : 0;
+    gone = gone || (n < 0 && errno != EAGAIN && errno != EINTR);
+    if (n > 0)
+        recorder_taken(r, (size_t)n);
+    if (n > 0 || r->n_text == 0)
+        client->until_us = now_us + DEAF_US;
+    if (gone)
+        drop(client);
+}
+
 static void serve(struct control *control, struct control_client *client,
                   const struct clock_time *now)
 {
@@ -150,16 +311,22 @@ static void serve(struct control *control, struct control_client *client,
     char *verb = strsep(&rest, " ");
     if (strcmp(verb, "status") == 0)
         client->reply = status_json(control->pipeline, rest, now);
+    else if (strcmp(verb, "read") == 0)
+        begin_read(control, client, rest, now);
+    else if (strcmp(verb, "record") == 0)
+        begin_record(control, client, rest, now);
     else
         client->reply = strdup(answer(control->pipeline, verb, rest ? rest : "", now));
     client->n_reply = client->reply ? strlen(client->reply) : 0;
-    if (!client->reply)
+    if (!client->reply && client->read_id == 0 && !client->records)
         drop(client);
 }
 
 static void receive(struct control *control, struct control_client *client,
                     const struct clock_time *now)
 {
+    if (client->read_id != 0)
+        client->n_request = 0;
     size_t room = sizeof client->request - 1 - client->n_request;
     ssize_t n = recv(client->fd, client->request + client->n_request, room, 0);
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
@@ -167,6 +334,8 @@ static void receive(struct control *control, struct control_client *client,
         return;
     }
     if (n < 0)
+        return;
+    if (client->read_id != 0) /* what comes while it waits is thrown away */
         return;
     client->n_request += (size_t)n;
     char *end = memchr(client->request, '\n', client->n_request);
@@ -208,13 +377,21 @@ void control_step(struct control *control, const struct clock_time *now)
     if (control->listener < 0)
         return;
     admit(control, now->mono_us);
+    take_answers(control);
+    recorder_step(&control->recorder, control->pipeline->buses, control->pipeline->n_buses, now);
+    bool listener = false;
     for (int i = 0; i < CONTROL_CLIENTS; i++) {
         struct control_client *client = &control->clients[i];
-        if (client->fd >= 0 && !client->reply)
+        if (client->fd >= 0 && client->records && !client->reply)
+            send_trace(control, client, now->mono_us);
+        else if (client->fd >= 0 && !client->reply)
             receive(control, client, now);
         if (client->fd >= 0 && client->reply)
             send_on(client);
         if (client->fd >= 0 && now->mono_us > client->until_us)
             drop(client);
+        listener = listener || (client->fd >= 0 && client->records);
     }
+    if (!listener)
+        recorder_end(&control->recorder);
 }

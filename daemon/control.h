@@ -7,11 +7,16 @@
  *   learn MACHINE      begins; progress is in status
  *   ack SUBJECT        acknowledges the alarms of a machine or device
  *   repaired MACHINE   the present level is right
+ *   read BUS UNIT KIND ADDRESS COUNT
+ *                      one read between the polls; KIND holding, input, coil, discrete
+ *   record BUS|* [names]
+ *                      a trace (docs/SPEC-trace.md), until the client hangs up; one at a time
  */
 #ifndef MW_DAEMON_CONTROL_H
 #define MW_DAEMON_CONTROL_H
 
 #include "daemon/pipeline.h"
+#include "daemon/recorder.h"
 
 #include <poll.h>
 
@@ -24,6 +29,8 @@ struct control_client {
     size_t n_request;
     char *reply; /* owned */
     size_t n_reply, sent;
+    uint64_t read_id; /* waits for this answer of a bus; 0: no */
+    bool records;     /* what is sent is the recorder's text */
 };
 
 struct control {
@@ -31,6 +38,8 @@ struct control {
     char path[108];
     struct pipeline *pipeline;
     struct control_client clients[CONTROL_CLIENTS];
+    struct recorder recorder;
+    uint64_t next_read_id;
 };
 
 /* MW_ERR_IO with the reason in *ret_why. An old socket file of a dead daemon is replaced; a live

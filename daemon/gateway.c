@@ -162,6 +162,7 @@ static int add_bus_stage(struct gateway *g, const uint32_t *buses, size_t n, int
     g->bus_stages[g->n_bus_stages] = stage;
     struct stage body = bus_stage(stage);
     result = worker_init(&g->buses[g->n_bus_stages], &body);
+    stage->worker = &g->buses[g->n_bus_stages];
     g->n_bus_stages++;
     return result;
 }

@@ -80,7 +80,9 @@ void journal_bus(const struct config *config, const struct bus_report *report)
     if (report->device == UINT32_MAX) {
         field_of(field, sizeof field, "MW_BUS", bus);
         say(report->health == DEVICE_ONLINE ? LOG_NOTICE : LOG_WARNING, field, "bus %s is %s: %s",
-            bus, health_text(report->health), mw_result_text(report->event.result));
+            bus, health_text(report->health),
+            report->event.result == MW_ERR_STATE ? "another program has the port"
+                                                 : mw_result_text(report->event.result));
         return;
     }
     const char *device = config->devices[report->device].name;

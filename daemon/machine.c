@@ -2,6 +2,9 @@
 #include "daemon/machine.h"
 #include "base/bytes.h"
 #include "base/result.h"
+#include "config/host_cpu.h"
+#include "inference/accelerate.h"
+#include "inference/dense_kernel.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +32,8 @@ static void drop_model(struct machine *machine)
 {
     free(machine->model);
     free(machine->model_memory);
+    free(machine->packed);
+    machine->packed = NULL;
     machine->model = NULL;
     machine->model_memory = NULL;
 }
@@ -44,6 +49,16 @@ void machine_finish(struct machine *machine)
     machine->detector_memory = NULL;
     machine->sensor_alarms = NULL;
     machine->newest_of_sensor = NULL;
+}
+
+/* The fastest kernels that this processor has; without memory, the fastest that need none. */
+static void accelerate(struct machine *machine)
+{
+    struct mw_model *model = &machine->detector.score->model;
+    uint32_t cpu = host_cpu();
+    size_t n = mw_model_packed_bytes(model, cpu);
+    machine->packed = n ? aligned_alloc(MW_DENSE_PACKED_ALIGN, n) : NULL;
+    mw_model_accelerate(model, cpu, machine->packed, n);
 }
 
 int machine_install(struct machine *machine, uint8_t *bytes, size_t n_bytes,
@@ -67,6 +82,7 @@ int machine_install(struct machine *machine, uint8_t *bytes, size_t n_bytes,
     machine->model = bytes;
     machine->n_model = n_bytes;
     machine->model_memory = memory;
+    accelerate(machine);
     memcpy(machine->digest, digest, MW_SHA256_BYTES);
     machine->news = true;
     return MW_OK;

@@ -23,6 +23,7 @@ struct machine {
     void *detector_memory; /* owned */
     uint8_t *model;        /* the installed .tflite, owned */
     void *model_memory;    /* owned */
+    void *packed;          /* the kernels' form of its weights, owned */
     size_t n_model;
     uint8_t digest[MW_SHA256_BYTES];
     struct mw_verdict verdict; /* newest */

@@ -29,6 +29,26 @@ struct bus_report {
     struct poller_refusals refusals; /* of a device */
 };
 
+enum bus_order_kind {
+    BUS_READ = 1,   /* a person's read, between the polls */
+    BUS_RECORD,     /* its frames are to be told from now on */
+    BUS_RECORD_END, /* no longer */
+};
+
+/* main → bus. */
+struct bus_order {
+    enum bus_order_kind kind;
+    uint32_t bus;
+    uint64_t id; /* READ: comes back with the answer */
+    struct line_request request;
+};
+
+/* bus → main: what became of a BUS_READ. */
+struct bus_answer {
+    uint64_t id;
+    struct guest_answer answer;
+};
+
 /* main → store: one frame and its score for the history. */
 struct frame_record {
     uint32_t machine;

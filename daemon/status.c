@@ -146,11 +146,20 @@ static json_t *device(const struct pipeline *p, size_t d, const struct clock_tim
     return device;
 }
 
+/* So that a tool on this computer knows which bus has the port it was told. */
+static json_t *where(const struct bus_config *bus)
+{
+    if (bus->kind == BUS_RTU)
+        return json_string(bus->device);
+    return json_sprintf("%s:%u", bus->host, (unsigned)bus->port);
+}
+
 static json_t *bus(const struct pipeline *p, size_t b)
 {
     json_t *bus = poll_stats(&p->watched_buses[b].stats);
     json_object_set_new(bus, "name", json_string(p->config->buses[b].name));
     json_object_set_new(bus, "overloaded", json_boolean(p->watched_buses[b].overloaded));
+    json_object_set_new(bus, "where", where(&p->config->buses[b]));
     return bus;
 }
 

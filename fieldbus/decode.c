@@ -8,8 +8,7 @@
 
 static_assert(sizeof(float) == 4 && sizeof(double) == 8, "registers hold IEEE 754 numbers");
 
-/* The value's bits, most significant first, whatever the order on the wire. */
-static uint64_t raw_bits(const struct point_config *point, const uint16_t *registers)
+uint64_t decode_bits(const struct point_config *point, const uint16_t *registers)
 {
     uint16_t n = value_registers(point->type);
     bool words_reversed = point->order == ORDER_CDAB || point->order == ORDER_DCBA;
@@ -77,7 +76,7 @@ static double to_number(const struct point_config *point, uint64_t bits)
 enum mw_quality decode_point(const struct point_config *point, const uint16_t *registers,
                              float *ret_value)
 {
-    uint64_t bits = raw_bits(point, registers);
+    uint64_t bits = decode_bits(point, registers);
     if (is_sentinel(point, bits))
         return MW_QUALITY_INVALID;
 

@@ -17,4 +17,7 @@
 enum mw_quality decode_point(const struct point_config *point, const uint16_t *registers,
                              float *ret_value);
 
+/* The value's bits, most significant first, whatever the order on the wire. */
+uint64_t decode_bits(const struct point_config *point, const uint16_t *registers);
+
 #endif

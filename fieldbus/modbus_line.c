@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
@@ -115,6 +116,10 @@ static int open_tty(struct modbus_line *line)
         fcntl(line->fd, F_SETFD, FD_CLOEXEC) != 0) {
         line_close(line);
         return MW_ERR_IO;
+    }
+    if (flock(line->fd, LOCK_EX | LOCK_NB) != 0) { /* two masters on a line disturb each other */
+        line_close(line);
+        return MW_ERR_STATE;
     }
     int result = set_rts(line);
     if (result != MW_OK)

@@ -7,6 +7,8 @@
  * (frame.h), so none of its waiting, its recovery modes and its select(2), which aborts for
  * descriptors above 1023, is ever used.
  *
+ * A tty is locked (flock(2)) while it is open; another's lock makes open say MW_ERR_STATE.
+ *
  * RTU over TCP is written with write(2), which raises SIGPIPE where the peer has gone: the program
  * ignores that signal. */
 #ifndef MW_FIELDBUS_MODBUS_LINE_H

@@ -70,11 +70,13 @@ struct poller {
     int64_t last_traffic_us;     /* for the pauses devices want */
     int64_t babble_since_us;     /* bytes that nobody asked for keep the line busy since; 0: no */
     int64_t probe_after_us;      /* devices that are offline are left alone until then */
-    struct plan_poll *asking;    /* of the running exchange */
+    struct plan_poll *asking;    /* of the running exchange; NULL: the guest's */
     struct line_request request;
     bool is_canary;
     int64_t sent_us;
     struct line_reply reply;
+    struct guest guest; /* asking is NULL while its exchange runs */
+    const struct line_tap *tap;
 
     int64_t now_us, utc_offset_us; /* of the running step */
     const struct poller_sink *sink;
@@ -183,6 +185,7 @@ static void publish(struct poller *p, const struct plan_poll *poll, const uint16
                     enum mw_quality otherwise)
 {
     struct unit *unit = &p->units[poll->device];
+    int64_t at_us = registers ? p->sent_us : p->now_us;
     for (uint32_t i = poll->first; i < poll->first + poll->n; i++) {
         const struct plan_entry *entry = &p->plan.entries[i];
         enum mw_quality quality = otherwise;
@@ -194,13 +197,12 @@ static void publish(struct poller *p, const struct plan_poll *poll, const uint16
         else
             COUNT(p, unit, n_samples_other);
         if (p->sink->sample)
-            p->sink->sample(p->sink->ctx,
-                            &(struct mw_sample){ .at_us = p->now_us + p->utc_offset_us,
-                                                 .mono_us = p->now_us,
-                                                 .slot = poll->slot,
-                                                 .point = entry->point,
-                                                 .value = p->last_good[i],
-                                                 .quality = (uint8_t)quality });
+            p->sink->sample(p->sink->ctx, &(struct mw_sample){ .at_us = at_us + p->utc_offset_us,
+                                                               .mono_us = at_us,
+                                                               .slot = poll->slot,
+                                                               .point = entry->point,
+                                                               .value = p->last_good[i],
+                                                               .quality = (uint8_t)quality });
     }
 }
 
@@ -412,8 +414,90 @@ static void on_exception(struct poller *p)
     finish_slot(p, poll, NULL, MW_QUALITY_BAD);
 }
 
+/* ---- a guest's read, between the polls ---- */
+
+static struct unit *unit_of(struct poller *p, uint8_t address)
+{
+    for (size_t i = 0; i < p->n_units; i++)
+        if (p->units[i].settings->unit == address)
+            return &p->units[i];
+    return NULL;
+}
+
+static void guest_finished(struct poller *p, int result)
+{
+    bool heard = result == MW_OK || result == MW_ERR_REFUSED;
+    bool rtu = bus_speaks_rtu(p->bus), tcp = p->bus->kind == BUS_TCP;
+    bool gone = result == MW_ERR_GONE || result == MW_ERR_IO;
+    p->state = LINE_IDLE;
+    p->last_traffic_us =
+        later(p->now_us, p->sent_us + RTU_REQUEST_BYTES * bus_character_us(p->bus));
+    const struct unit *unit = unit_of(p, p->request.unit);
+    int64_t gap_us = unit ? gap_of(p, unit) : p->bus->frame_gap_us;
+    p->free_after_us = p->last_traffic_us + gap_us + (rtu && !heard ? SETTLE_US : 0);
+    if (rtu && !heard)
+        suspect_unit(p, p->request.unit);
+    if (!heard && (tcp || gone))
+        close_line(p);
+    guest_over(&p->guest, result, &p->reply, p->sent_us, p->now_us,
+               rtu ? p->bus->turnaround_us : 0);
+}
+
+static void ask_guest(struct poller *p)
+{
+    p->asking = NULL;
+    p->is_canary = false;
+    p->sent_us = p->now_us;
+    p->request = p->guest.request;
+    p->guest.state = GUEST_ASKING;
+    int result = p->line->send(p->line->ctx, &p->request, p->now_us);
+    if (result == MW_OK)
+        p->state = LINE_ASKING;
+    else
+        guest_finished(p, result);
+}
+
+static int64_t guest_timeout_us(struct poller *p)
+{
+    const struct unit *unit = unit_of(p, p->request.unit);
+    return unit ? unit->settings->timeout_us : p->bus->timeout_us;
+}
+
+static int64_t guest_turn(struct poller *p)
+{
+    int64_t timeout_us = guest_timeout_us(p), waited_us = p->now_us - p->sent_us;
+    int result = p->line->receive(p->line->ctx, p->now_us, &p->reply);
+    bool goes_on = result == MW_ERR_AGAIN ||
+                   (result == MW_ERR_MISMATCH && bus_speaks_rtu(p->bus)); /* another unit's */
+    if (result == MW_ERR_MISMATCH)
+        p->stats.n_refused_stale++;
+    if (!goes_on)
+        guest_finished(p, result);
+    else if (waited_us >= timeout_us)
+        guest_finished(p, MW_ERR_TIMEOUT);
+    else
+        return result == MW_ERR_AGAIN ? timeout_us - waited_us : 0;
+    return 0;
+}
+
+/* How long until a guest may be served on the idle line; INT64_MAX: there is none. */
+static int64_t guest_clear_us(struct poller *p, bool poll_due)
+{
+    int64_t wait_us = guest_wait_us(&p->guest, poll_due, p->now_us);
+    if (wait_us == INT64_MAX)
+        return wait_us;
+    const struct unit *unit = unit_of(p, p->guest.request.unit);
+    int64_t clear_us = later(p->free_after_us, p->now_us + wait_us);
+    if (unit)
+        clear_us = later(
+            clear_us, later(unit->quiet_until_us, p->last_traffic_us + unit->settings->pause_us));
+    return clear_us - p->now_us;
+}
+
 static int64_t asking_turn(struct poller *p)
 {
+    if (!p->asking)
+        return guest_turn(p);
     struct unit *unit = &p->units[p->asking->device];
     int64_t timeout_us = unit->settings->timeout_us;
     int64_t waited_us = p->now_us - p->sent_us;
@@ -540,23 +624,33 @@ static void open_failed(struct poller *p, int result)
     set_bus_health(p, DEVICE_OFFLINE, result);
 }
 
-static bool is_set_for(const struct poller *p, const struct unit *unit)
+static bool is_set_for(const struct poller *p, const struct serial_config *serial)
 {
-    return !p->line->set_serial || p->bus->kind != BUS_RTU ||
-           serial_equal(&p->serial, &unit->settings->serial);
+    return !p->line->set_serial || p->bus->kind != BUS_RTU || serial_equal(&p->serial, serial);
 }
 
 /* Devices of different rates share the line: it is set between two silences. */
-static void set_serial(struct poller *p, const struct unit *unit)
+static void set_serial(struct poller *p, const struct serial_config *serial, int64_t gap_us)
 {
     p->serial = (struct serial_config){ 0 }; /* unknown, should this fail */
-    int result = p->line->set_serial(p->line->ctx, &unit->settings->serial);
+    int result = p->line->set_serial(p->line->ctx, serial);
     if (result != MW_OK) {
         open_failed(p, result);
         return;
     }
-    p->serial = unit->settings->serial;
-    p->free_after_us = p->now_us + gap_of(p, unit);
+    p->serial = *serial;
+    p->free_after_us = p->now_us + gap_us;
+}
+
+/* Nobody knows the rate of a unit that is not polled: it is asked at the bus's. */
+static void serve_guest(struct poller *p)
+{
+    const struct unit *unit = unit_of(p, p->guest.request.unit);
+    struct serial_config serial = unit ? unit->settings->serial : bus_serial(p->bus);
+    if (is_set_for(p, &serial))
+        ask_guest(p);
+    else
+        set_serial(p, &serial, unit ? gap_of(p, unit) : p->bus->frame_gap_us);
 }
 
 static int64_t idle_turn(struct poller *p)
@@ -565,8 +659,13 @@ static int64_t idle_turn(struct poller *p)
         return 0;
     int64_t wait_us = 0;
     struct plan_poll *poll = due(p, &wait_us);
+    int64_t guest_us = guest_clear_us(p, poll != NULL);
+    if (guest_us == 0) {
+        serve_guest(p);
+        return 0;
+    }
     if (!poll)
-        return wait_us;
+        return wait_us < guest_us ? wait_us : guest_us;
 
     struct unit *unit = &p->units[poll->device];
     if (poll->refused && p->now_us < poll->refused_until_us) {
@@ -584,8 +683,8 @@ static int64_t idle_turn(struct poller *p)
     }
     if (p->now_us < clear_us)
         return clear_us - p->now_us;
-    if (!is_set_for(p, unit))
-        set_serial(p, unit);
+    if (!is_set_for(p, &unit->settings->serial))
+        set_serial(p, &unit->settings->serial, gap_of(p, unit));
     else
         ask(p, unit, poll);
     return 0;
@@ -651,7 +750,7 @@ static int64_t closed_turn(struct poller *p)
         return 0;
     }
     /* Opened when needed; but a line that is down is tried also between the polls. */
-    if (!poll && p->bus_health != DEVICE_OFFLINE)
+    if (!poll && p->guest.state != GUEST_WAITING && p->bus_health != DEVICE_OFFLINE)
         return wait_us;
     if (p->now_us < p->open_after_us)
         return wait_us < p->open_after_us - p->now_us ? wait_us : p->open_after_us - p->now_us;
@@ -679,10 +778,34 @@ int64_t poller_step(struct poller *p, int64_t now_us, int64_t utc_offset_us,
         p->probe_after_us = now_us; /* nothing is saved up yet */
     p->sink = sink;
     int64_t wait_us = 0;
+    if (p->state != LINE_ASKING)
+        p->line->tap = p->tap;
+    guest_tire(&p->guest, now_us, p->bus_health == DEVICE_OFFLINE ? MW_ERR_GONE : MW_ERR_STATE);
     for (int i = 0; i < MAX_TURNS && wait_us == 0; i++)
         wait_us = turn(p);
     p->sink = NULL;
     return wait_us;
+}
+
+void poller_trust(struct poller *p)
+{
+    for (size_t i = 0; i < p->n_units; i++)
+        p->units[i].suspect = false;
+}
+
+int poller_guest_ask(struct poller *p, const struct line_request *request, int64_t now_us)
+{
+    return guest_ask(&p->guest, request, now_us);
+}
+
+bool poller_guest_take(struct poller *p, struct guest_answer *ret_answer)
+{
+    return guest_take(&p->guest, ret_answer);
+}
+
+void poller_tap(struct poller *p, const struct line_tap *tap)
+{
+    p->tap = tap;
 }
 
 int poller_descriptor(const struct poller *p, short *ret_events)

@@ -6,10 +6,12 @@
 #define MW_FIELDBUS_POLLER_H
 
 #include "fieldbus/device.h"
+#include "fieldbus/guest.h"
 #include "fieldbus/histogram.h"
 #include "fieldbus/line.h"
 #include "fieldbus/refusals.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -82,6 +84,21 @@ void poller_destroy(struct poller *poller);
  */
 int64_t poller_step(struct poller *poller, int64_t now_us, int64_t utc_offset_us,
                     const struct poller_sink *sink);
+
+/* Before the first step: no reply to a process before this one can be under way, since the line is
+ * a recording; serial units are believed without a canary until their first error. */
+void poller_trust(struct poller *poller);
+
+/* A read between the polls (guest.h); it takes at most a fifth of the line's time and no poll waits
+ * for more than one of them. A unit that is not the devices' may be asked too; one that does not
+ * answer is left alone for its turnaround, as after a poll. TCP: after an error the connection is
+ * made anew. Not counted among the requests. MW_ERR_STATE: one is under way; MW_ERR_INVALID. */
+int poller_guest_ask(struct poller *poller, const struct line_request *request, int64_t now_us);
+bool poller_guest_take(struct poller *poller, struct guest_answer *ret_answer);
+
+/* Lets somebody see the bytes of the line from its next request on; NULL: nobody. Borrowed until
+ * it is replaced. */
+void poller_tap(struct poller *poller, const struct line_tap *tap);
 
 /* Descriptor and poll(2) events to wait for, or -1. */
 int poller_descriptor(const struct poller *poller, short *ret_events);

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#ifndef MW_ENGINE_NO_WORDS
+
 struct text {
     char *at, *end; /* end: the last place, kept for the terminator */
 };
@@ -58,3 +60,17 @@ int mw_fault(struct mw_model_fault *ret_why, int result, const char *words, int6
 {
     return mw_fault_named(ret_why, result, words, "", a, b);
 }
+
+int mw_fault_append(struct mw_model_fault *ret_why, int result, const char *words)
+{
+    if (!ret_why)
+        return result;
+    struct text t = { ret_why->text, ret_why->text + sizeof ret_why->text - 1 };
+    while (*t.at)
+        t.at++;
+    add_word(&t, words);
+    *t.at = 0;
+    return result;
+}
+
+#endif

@@ -19,7 +19,7 @@ static uint32_t follow(struct mw_fb *fb, uint32_t at)
 {
     const uint8_t *p = view(fb, at, 4);
     uint64_t target = p ? (uint64_t)at + mw_load_u32le(p) : 0;
-    if (!p || target == at || !view(fb, target, 4)) {
+    if (!p || target == at || target % 4 != 0 || !view(fb, target, 4)) {
         fb->failed = true;
         return 0;
     }
@@ -36,7 +36,7 @@ static struct mw_fb_table open_table(struct mw_fb *fb, uint32_t at)
     const uint8_t *vtable = vtable_at >= 0 ? view(fb, (uint64_t)vtable_at, 4) : NULL;
     uint32_t n_vtable = vtable ? mw_load_u16le(vtable) : 0;
     uint32_t n_bytes = vtable ? mw_load_u16le(vtable + 2) : 0;
-    if (!vtable || n_vtable < 4 || n_vtable % 2 != 0 || n_bytes < 4 ||
+    if (!vtable || vtable_at % 2 != 0 || n_vtable < 4 || n_vtable % 2 != 0 || n_bytes < 4 ||
         !view(fb, (uint64_t)vtable_at, n_vtable) || !view(fb, at, n_bytes)) {
         fb->failed = true;
         return absent;
@@ -52,7 +52,7 @@ static uint32_t field_at(struct mw_fb *fb, const struct mw_fb_table *t, uint32_t
     uint32_t offset = mw_load_u16le(fb->bytes + t->fields_at + 2 * (size_t)field);
     if (offset == 0)
         return 0;
-    if (offset < 4 || offset + n > t->n_bytes) {
+    if (offset < 4 || offset + n > t->n_bytes || (t->at + offset) % n != 0) {
         fb->failed = true;
         return 0;
     }
@@ -104,6 +104,10 @@ struct mw_fb_vector mw_fb_vector(struct mw_fb *fb, const struct mw_fb_table *t, 
     uint32_t n = mw_load_u32le(fb->bytes + vector_at);
     if (!view(fb, (uint64_t)vector_at + 4, (uint64_t)n * item_bytes))
         return absent;
+    if (n > 0 && (vector_at + 4) % item_bytes != 0) {
+        fb->failed = true;
+        return absent;
+    }
     return (struct mw_fb_vector){ vector_at + 4, n, item_bytes };
 }
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A bounded reader of flatbuffers: tables, fields, vectors. Called by tflite.c for bytes that
  * nobody has checked. Every access is bounded; a broken one touches no memory, sets failed, and
- * reads as absent. Check failed before what was read is believed. Alignment is never assumed.
+ * reads as absent. Check failed before what was read is believed. Tables, fields and items lie at
+ * multiples of their size counted from the file's first byte, else failed; where that byte lies in
+ * memory does not matter.
  * Nothing here follows an offset by itself, so that a file cannot make it loop.
  *
  * Source: FlatBuffers internals, https://flatbuffers.dev/internals/. */

@@ -1,192 +1,253 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inference/model.h"
-#include "base/bytes.h"
 #include "base/result.h"
-#include "inference/dense_s8.h"
+#include "inference/dense.h"
 #include "inference/fault.h"
-#include "inference/quant.h"
-#include "inference/tflite.h"
+#include "inference/operator.h"
+#include "inference/plan.h"
 
 #include <assert.h>
-#include <stdbool.h>
 
-/* What lies where in the caller's memory: multipliers, shifts, then the activation halves. */
-struct plan {
-    size_t n_multipliers;
-    uint32_t n_half; /* bytes of one half: the widest tensor between two layers */
-    uint32_t n_halves;
-    size_t memory_bytes;
-};
+/* Stand for the caller's buffers until an inference says where they are. */
+static const char AT_X = 0, AT_Y = 0;
 
-static double real_multiplier(const struct mw_tflite_dense *d, uint32_t i)
+static size_t align8(size_t n)
 {
-    float scale = mw_tflite_scale(d, i);
-    return d->n_scales == 1 ? mw_real_multiplier_per_tensor(d->in.scale, scale, d->out.scale)
-                            : mw_real_multiplier_per_channel(d->in.scale, scale, d->out.scale);
+    return (n + 7) / 8 * 8;
 }
 
-/* Within the range of requantisation, in both rounding families. */
-static bool is_runnable(double real)
+/* Name and number of inputs and outputs, version, options. */
+static int check_node(const struct mw_build *b, const struct mw_operator *known,
+                      struct mw_model_fault *why)
 {
-    return real <= (double)(UINT32_C(1) << MW_QUANT_MAX_SHIFT) &&
-           mw_quantize_multiplier(real, MW_ROUNDING_DOUBLE).shift <= MW_QUANT_MAX_SHIFT;
-}
-
-/* What the file's form allows and the arithmetic does not. */
-static int check_numbers(const struct mw_tflite_dense *d, uint32_t op, struct mw_model_fault *why)
-{
-    for (uint32_t i = 0; i < d->n_scales; i++)
-        if (!is_runnable(real_multiplier(d, i)))
-            return mw_fault(why, MW_ERR_UNSUPPORTED,
-                            "operator #: output # is scaled up by 2^30 or more", op, i);
-    int32_t max = mw_dense_s8_max_bias(d->n_in);
-    for (uint32_t o = 0; d->bias && o < d->n_out; o++) {
-        int32_t bias = (int32_t)mw_load_u32le(d->bias + 4 * (size_t)o);
-        if (bias > max || bias < -max)
-            return mw_fault(why, MW_ERR_UNSUPPORTED,
-                            "operator #: the bias of output # could overflow its sum", op, o);
-    }
+    const struct mw_node *node = &b->node;
+    if (!known)
+        return mw_fault_named(why, MW_ERR_UNSUPPORTED, "operator #: $ is not supported", node->name,
+                              node->index, 0);
+    if (node->version < 1 || node->version > known->max_version)
+        return mw_fault_named(why, MW_ERR_UNSUPPORTED, "operator # ($): version # is not supported",
+                              node->name, node->index, node->version);
+    if (node->ins.n < known->least_in || node->ins.n > known->most_in ||
+        node->outs.n < known->least_out || node->outs.n > known->most_out)
+        return mw_fault_named(why, MW_ERR_FORMAT,
+                              "operator # ($): not its number of ends, # inputs", node->name,
+                              node->index, node->ins.n);
+    if (node->options_type != 0 && node->options_type != known->options_type)
+        return mw_fault_named(why, MW_ERR_FORMAT, "operator # ($): options of type #", node->name,
+                              node->index, node->options_type);
+    for (uint32_t i = 0; i < known->least_in; i++)
+        if (mw_node_in(b->file, node, i) == UINT32_MAX)
+            return mw_fault_named(why, MW_ERR_FORMAT, "operator # ($): input # is left out",
+                                  node->name, node->index, i);
     return MW_OK;
 }
 
-/* Verifies every operator and that they form one chain; makes the plan. */
-static int verify(const struct mw_tflite *file, struct plan *ret_plan, struct mw_model_fault *why)
+static const void *address_of(const struct mw_tflite *file, const struct mw_plan *plan,
+                              uint32_t tensor, const uint8_t *arena)
 {
-    struct plan plan = { 0 };
-    uint32_t n = file->operators.n, tensor = file->input;
-    for (uint32_t i = 0; i < n; i++) {
-        struct mw_tflite_dense d;
-        int result = mw_tflite_read_dense(file, i, &d, why);
-        if (result == MW_OK)
-            result = check_numbers(&d, i, why);
+    const struct mw_planned *planned = mw_plan_find(plan, tensor);
+    if (planned)
+        return planned->place == MW_PLACE_X   ? (const void *)&AT_X
+               : planned->place == MW_PLACE_Y ? (const void *)&AT_Y
+                                              : arena + planned->offset;
+    struct mw_tensor t = { 0 };
+    if (tensor == UINT32_MAX || mw_tflite_read_tensor(file, tensor, &t, NULL) != MW_OK)
+        return NULL;
+    return t.data;
+}
+
+static void connect(struct mw_build *b, const struct mw_plan *plan, const uint8_t *arena,
+                    struct mw_op *op)
+{
+    const struct mw_node *node = &b->node;
+    op->code = (uint8_t)node->code;
+    op->n_in = (uint8_t)node->ins.n;
+    op->n_out = (uint8_t)node->outs.n;
+    op->ends = mw_take(b, (node->ins.n + node->outs.n) * sizeof op->ends[0]);
+    if (!op->ends)
+        return;
+    for (uint32_t i = 0; i < node->ins.n; i++)
+        op->ends[i] = address_of(b->file, plan, mw_node_in(b->file, node, i), arena);
+    for (uint32_t i = 0; i < node->outs.n; i++)
+        op->ends[node->ins.n + i] = address_of(b->file, plan, mw_node_out(b->file, node, i), arena);
+    op->n_out_bytes = mw_plan_find(plan, mw_node_out(b->file, node, 0))->n_bytes;
+}
+
+/* Operator i: checked, and where there is memory, ready to run. */
+static int build_op(struct mw_build *b, const struct mw_plan *plan, const uint8_t *arena,
+                    uint32_t i, struct mw_op *op, struct mw_model_fault *why)
+{
+    struct mw_model_fault inner = { "" };
+    int result = mw_tflite_read_node(b->file, i, &b->node, why);
+    const struct mw_operator *known = mw_operator_find(b->node.code);
+    if (result == MW_OK)
+        result = check_node(b, known, why);
+    if (result < 0)
+        return result;
+    b->why = &inner;
+    b->fb = b->file->fb;
+    result = known->prepare(b, op);
+    if (result == MW_OK && b->fb.failed)
+        result = mw_fault(&inner, MW_ERR_FORMAT, "malformed options", 0, 0);
+    if (result < 0) {
+        mw_fault_named(why, result, "operator # ($): ", b->node.name, i, 0);
+        return mw_fault_append(why, result, inner.text);
+    }
+    connect(b, plan, arena, op);
+    return MW_OK;
+}
+
+/* Every operator in turn. memory NULL: only checked and measured. */
+static int build_all(const struct mw_tflite *file, const struct mw_plan *plan,
+                     enum mw_rounding rounding, uint8_t *memory, const uint8_t *arena,
+                     struct mw_build *ret_build, struct mw_model_fault *why)
+{
+    struct mw_build b = { .file = file, .rounding = rounding, .memory = memory };
+    struct mw_op *ops = mw_take(&b, file->operators.n * sizeof ops[0]);
+    for (uint32_t i = 0; i < file->operators.n; i++) {
+        struct mw_op op = { 0 };
+        int result = build_op(&b, plan, arena, i, &op, why);
         if (result < 0)
             return result;
-        if (d.in_tensor != tensor)
-            return mw_fault(why, MW_ERR_UNSUPPORTED,
-                            "operator #: does not continue the chain at tensor #", i, tensor);
-        tensor = d.out_tensor;
-        plan.n_multipliers += d.n_scales;
-        if (i + 1 < n && d.n_out > plan.n_half)
-            plan.n_half = d.n_out;
+        if (ops)
+            ops[i] = op;
     }
-    if (n > 0 && tensor != file->output)
-        return mw_fault(why, MW_ERR_UNSUPPORTED,
-                        "the chain ends at tensor #, the graph's output is #", tensor,
-                        (int32_t)file->output);
-    plan.n_halves = n > 2 ? 2 : n > 1 ? 1 : 0;
-    plan.memory_bytes = plan.n_multipliers * (sizeof(int32_t) + sizeof(int8_t)) +
-                        (size_t)plan.n_halves * plan.n_half;
-    *ret_plan = plan;
+    *ret_build = b;
     return MW_OK;
+}
+
+/* Types of the graph's two ends. */
+static int check_end(const struct mw_tflite *file, uint32_t tensor, const char *what,
+                     struct mw_tensor *ret_tensor, struct mw_model_fault *why)
+{
+    int result = mw_tflite_read_tensor(file, tensor, ret_tensor, why);
+    if (result < 0)
+        return result;
+    if (ret_tensor->type != MW_INT8 && ret_tensor->type != MW_INT16 &&
+        ret_tensor->type != MW_FLOAT32)
+        return mw_fault_named(why, MW_ERR_UNSUPPORTED,
+                              "the graph's $ is of type #, not int8, int16 or float32", what,
+                              ret_tensor->type, 0);
+    return MW_OK;
+}
+
+struct loading {
+    struct mw_tflite file;
+    struct mw_plan plan;
+    struct mw_build build;
+    struct mw_tensor in, out;
+    size_t n_memory;
+};
+
+/* The whole check of a file; afterwards nothing can fail but memory. */
+static int verify(struct loading *l, const uint8_t *bytes, size_t n_bytes,
+                  enum mw_rounding rounding, struct mw_model_fault *why)
+{
+    int result = mw_tflite_open(&l->file, bytes, n_bytes, why);
+    /* Operators that are not known are refused first, whatever their tensors are. */
+    for (uint32_t i = 0; result == MW_OK && i < l->file.operators.n; i++) {
+        struct mw_build b = { .file = &l->file };
+        result = mw_tflite_read_node(&l->file, i, &b.node, why);
+        if (result == MW_OK)
+            result = check_node(&b, mw_operator_find(b.node.code), why);
+    }
+    if (result == MW_OK)
+        result = mw_plan_make(&l->plan, &l->file, why);
+    if (result == MW_OK && l->file.operators.n > 0)
+        result = check_end(&l->file, l->file.input, "input", &l->in, why);
+    if (result == MW_OK && l->file.operators.n > 0)
+        result = check_end(&l->file, l->file.output, "output", &l->out, why);
+    if (result == MW_OK)
+        result = build_all(&l->file, &l->plan, rounding, NULL, NULL, &l->build, why);
+    if (result == MW_OK)
+        l->n_memory = align8(l->build.n_used) + l->plan.n_arena_bytes;
+    return result;
 }
 
 int mw_model_measure(const uint8_t *bytes, size_t n_bytes, size_t *ret_memory_bytes,
                      struct mw_model_fault *ret_why)
 {
-    struct mw_tflite file = { 0 };
-    struct plan plan = { 0 };
-    int result = mw_tflite_open(&file, bytes, n_bytes, ret_why);
+    struct loading l = { 0 };
+    int result = verify(&l, bytes, n_bytes, MW_ROUNDING_DOUBLE, ret_why);
     if (result == MW_OK)
-        result = verify(&file, &plan, ret_why);
-    if (result == MW_OK)
-        *ret_memory_bytes = plan.memory_bytes;
+        *ret_memory_bytes = l.n_memory;
     return result;
-}
-
-static void activation_range(const struct mw_tflite_dense *d, int32_t *ret_min, int32_t *ret_max)
-{
-    *ret_min = INT8_MIN;
-    *ret_max = INT8_MAX;
-    if (d->activation == MW_TFLITE_NONE)
-        return;
-    *ret_min = d->out.zero; /* where 0 lies */
-    int32_t six = mw_quantize(&d->out, 6.0f);
-    if (d->activation == MW_TFLITE_RELU6 && six < *ret_max)
-        *ret_max = six;
-}
-
-static struct mw_dense_s8 prepare(const struct mw_tflite_dense *d, enum mw_rounding rounding,
-                                  int32_t *multipliers, int8_t *shifts)
-{
-    struct mw_dense_s8 layer = {
-        .n_in = d->n_in,
-        .n_out = d->n_out,
-        .weights = d->weights,
-        .bias = d->bias,
-        .multiplier = multipliers,
-        .shift = shifts,
-        .n_multipliers = d->n_scales,
-        .in_zero = d->in.zero,
-        .out_zero = d->out.zero,
-    };
-    activation_range(d, &layer.out_min, &layer.out_max);
-    for (uint32_t i = 0; i < d->n_scales; i++) {
-        struct mw_multiplier m = mw_quantize_multiplier(real_multiplier(d, i), rounding);
-        multipliers[i] = m.mantissa;
-        shifts[i] = (int8_t)m.shift;
-    }
-    return layer;
 }
 
 int mw_model_init(struct mw_model *ret_model, const uint8_t *bytes, size_t n_bytes,
                   enum mw_rounding rounding, void *memory, size_t memory_bytes,
                   struct mw_model_fault *ret_why)
 {
-    struct mw_tflite file = { 0 };
-    struct plan plan = { 0 };
-    int result = mw_tflite_open(&file, bytes, n_bytes, ret_why);
-    if (result == MW_OK)
-        result = verify(&file, &plan, ret_why);
+    struct loading l = { 0 };
+    int result = verify(&l, bytes, n_bytes, rounding, ret_why);
     if (result < 0)
         return result;
-    if (memory_bytes < plan.memory_bytes)
+    if (memory_bytes < l.n_memory)
         return mw_fault(ret_why, MW_ERR_NO_MEMORY,
-                        "the model needs # bytes of memory, # were given",
-                        (int64_t)plan.memory_bytes, (int64_t)memory_bytes);
+                        "the model needs # bytes of memory, # were given", (int64_t)l.n_memory,
+                        (int64_t)memory_bytes);
     assert((uintptr_t)memory % 8 == 0);
-
-    *ret_model = (struct mw_model){ .n_layers = file.operators.n,
-                                    .rounding = rounding,
-                                    .card = file.card,
-                                    .n_card_bytes = file.n_card_bytes };
-    int32_t *multipliers = memory;
-    int8_t *shifts = (int8_t *)(multipliers + plan.n_multipliers);
-    int8_t *halves = shifts + plan.n_multipliers;
-    for (uint32_t i = 0; i < plan.n_halves; i++)
-        ret_model->activations[i] = halves + (size_t)i * plan.n_half;
-
-    for (uint32_t i = 0; i < file.operators.n; i++) {
-        struct mw_tflite_dense d;
-        result = mw_tflite_read_dense(&file, i, &d, NULL);
+    uint8_t *base = memory, *arena = base + align8(l.build.n_used);
+    if (l.n_memory > 0) {
+        result = build_all(&l.file, &l.plan, rounding, base, arena, &l.build, ret_why);
         assert(result == MW_OK); /* verified above, and the bytes are borrowed */
-        ret_model->layers[i] = prepare(&d, rounding, multipliers, shifts);
-        multipliers += d.n_scales;
-        shifts += d.n_scales;
-        ret_model->out = d.out;
-        ret_model->n_out = d.n_out;
-        if (i == 0) {
-            ret_model->in = d.in;
-            ret_model->n_in = d.n_in;
-        }
     }
+    *ret_model = (struct mw_model){
+        .ops = l.n_memory > 0 ? memory : NULL,
+        .n_layers = l.file.operators.n,
+        .n_in = l.in.n_items,
+        .n_out = l.out.n_items,
+        .n_in_bytes = l.in.n_bytes,
+        .n_out_bytes = l.out.n_bytes,
+        .in_type = l.in.type,
+        .out_type = l.out.type,
+        .in = l.in.quant,
+        .out = l.out.quant,
+        .ends_may_overlap = l.plan.ends_may_overlap,
+        .n_macs = l.build.n_macs,
+        .rounding = rounding,
+        .card = l.file.card,
+        .n_card_bytes = l.file.n_card_bytes,
+    };
     return MW_OK;
 }
 
-void mw_model_run_traced(const struct mw_model *model, const int8_t *x, int8_t *y,
+struct mw_dense_s8 *mw_model_dense(const struct mw_model *model, uint32_t layer)
+{
+    return mw_dense_layer(&model->ops[layer]);
+}
+
+/* The caller's buffers in the place of the two marks. */
+static void run_op(const struct mw_op *op, const void *x, void *y)
+{
+    const void *in[MW_NODE_MAX_ENDS];
+    void *out[MW_NODE_MAX_ENDS];
+    for (uint32_t i = 0; i < op->n_in; i++)
+        in[i] = op->ends[i] == &AT_X ? x : op->ends[i] == &AT_Y ? y : op->ends[i];
+    for (uint32_t i = 0; i < op->n_out; i++) {
+        const void *end = op->ends[op->n_in + i];
+        /* At x is only what a copying operator leaves there; the arena is ours to write to. */
+        out[i] = end == &AT_Y ? y : (void *)(uintptr_t)(end == &AT_X ? x : end);
+    }
+    op->run(op->params, in, out);
+}
+
+void mw_model_run_traced(const struct mw_model *model, const void *x, void *y,
                          void (*after_layer)(void *ctx, uint32_t layer, const int8_t *out,
                                              uint32_t n),
                          void *ctx)
 {
     for (uint32_t i = 0; i < model->n_layers; i++) {
-        int8_t *out = i + 1 < model->n_layers ? model->activations[i % 2] : y;
-        mw_dense_s8(&model->layers[i], model->rounding, x, out);
+        const struct mw_op *op = &model->ops[i];
+        run_op(op, x, y);
+        const void *first = op->ends[op->n_in];
         if (after_layer)
-            after_layer(ctx, i, out, model->layers[i].n_out);
-        x = out;
+            after_layer(ctx, i, first == &AT_X ? x : first == &AT_Y ? y : first, op->n_out_bytes);
     }
 }
 
-void mw_model_run(const struct mw_model *model, const int8_t *x, int8_t *y)
+void mw_model_run(const struct mw_model *model, const void *x, void *y)
 {
-    mw_model_run_traced(model, x, y, NULL, NULL);
+    for (uint32_t i = 0; i < model->n_layers; i++)
+        run_op(&model->ops[i], x, y);
 }

@@ -31,7 +31,8 @@ static bool fits(const struct mw_card *card, const struct mw_model *model)
         return false;
     if (!card->has_network)
         return true;
-    return model && model->n_in == (uint32_t)card->window * card->n_channels &&
+    return model && model->in_type == MW_INT8 && model->out_type == MW_INT8 &&
+           model->n_in == (uint32_t)card->window * card->n_channels &&
            model->n_out == (uint32_t)card->window * n_scored;
 }
 

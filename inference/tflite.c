@@ -5,18 +5,17 @@
 #include "inference/card.h"
 #include "inference/fault.h"
 
-#include <float.h>
 #include <string.h>
 
 #define SCHEMA_VERSION 3
-#define MAX_DIMENSIONS 8 /* as TensorFlow Lite's own shapes */
+#define LARGEST_FLOAT  0x7f7fffff /* bits; what is above is infinite, no number, or negative */
+#define MAX_CODES      64
 
 /* Field numbers: the order of the fields of each table in schema.fbs. */
 enum { MODEL_VERSION = 0, MODEL_CODES, MODEL_SUBGRAPHS, MODEL_BUFFERS = 4, MODEL_METADATA = 6 };
-enum { CODE_DEPRECATED = 0, CODE_BUILTIN = 3 };
+enum { CODE_DEPRECATED = 0, CODE_VERSION = 2, CODE_BUILTIN };
 enum { GRAPH_TENSORS = 0, GRAPH_INPUTS, GRAPH_OUTPUTS, GRAPH_OPERATORS };
 enum { OP_CODE = 0, OP_INPUTS, OP_OUTPUTS, OP_OPTIONS_TYPE, OP_OPTIONS };
-enum { DENSE_ACTIVATION = 0, DENSE_WEIGHTS_FORMAT };
 enum {
     TENSOR_SHAPE = 0,
     TENSOR_TYPE,
@@ -28,18 +27,6 @@ enum {
 enum { QUANT_SCALE = 2, QUANT_ZERO, QUANT_DETAILS_TYPE, QUANT_DIMENSION = 6 };
 enum { BUFFER_DATA = 0, BUFFER_OFFSET };
 enum { METADATA_NAME = 0, METADATA_BUFFER };
-
-enum { TYPE_INT32 = 2, TYPE_INT8 = 9 };
-enum { OPERATOR_FULLY_CONNECTED = 9, OPTIONS_FULLY_CONNECTED = 8 };
-
-/* A tensor's facts before it is known what it is for. */
-struct tensor {
-    uint32_t index, n_dimensions, type, buffer;
-    uint32_t n_items;    /* product of its dimensions, at most 2^31 - 1 */
-    int32_t first, last; /* dimensions */
-    struct mw_fb_vector scales, zeros;
-    uint32_t channel_dimension;
-};
 
 /* The data of a buffer; an absent vector where it has none. */
 static int read_buffer(struct mw_fb *fb, const struct mw_tflite *file, uint32_t index,
@@ -58,6 +45,225 @@ static int read_buffer(struct mw_fb *fb, const struct mw_tflite *file, uint32_t 
                         0);
     *ret_data = data;
     return MW_OK;
+}
+
+static float load_f32(const uint8_t *p)
+{
+    uint32_t bits = mw_load_u32le(p);
+    float v;
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+float mw_tensor_scale(const struct mw_tensor *tensor, uint32_t i)
+{
+    return load_f32(tensor->scales + 4 * (size_t)i);
+}
+
+static uint32_t bytes_of(uint8_t type)
+{
+    switch ((enum mw_type)type) {
+    case MW_INT8: return 1;
+    case MW_INT16: return 2;
+    case MW_FLOAT32:
+    case MW_INT32: return 4;
+    case MW_INT64: return 8;
+    }
+    return 0;
+}
+
+const char *mw_tflite_type_name(uint32_t type)
+{
+    switch ((enum mw_type)type) {
+    case MW_INT8: return "int8";
+    case MW_INT16: return "int16";
+    case MW_FLOAT32: return "float32";
+    case MW_INT32: return "int32";
+    case MW_INT64: return "int64";
+    }
+    return "another type";
+}
+
+static int read_shape(struct mw_fb *fb, const struct mw_fb_vector *shape, struct mw_tensor *t,
+                      struct mw_model_fault *why)
+{
+    int64_t n_items = 1;
+    if (shape->n > MW_TENSOR_MAX_DIMS)
+        return mw_fault(why, MW_ERR_UNSUPPORTED, "tensor # has # dimensions", t->index, shape->n);
+    for (uint32_t d = 0; d < shape->n; d++) {
+        int32_t size = mw_fb_i32_at(fb, shape, d);
+        n_items *= size;
+        if (size < 1 || n_items > MW_MODEL_MAX_BYTES)
+            return mw_fault(why, MW_ERR_FORMAT, "tensor #: a dimension of # is impossible",
+                            t->index, size);
+        t->dims[d] = size;
+    }
+    t->n_dims = (uint8_t)shape->n;
+    t->n_items = (uint32_t)n_items;
+    return MW_OK;
+}
+
+struct flags {
+    bool variable, sparse, custom;
+    uint32_t buffer;
+};
+
+/* The table of a tensor; its shape and numbers are not looked at. */
+static int read_form(struct mw_fb *fb, const struct mw_tflite *file, uint32_t index,
+                     struct mw_tensor *t, struct mw_fb_vector *ret_shape, struct flags *ret_flags,
+                     struct mw_model_fault *why)
+{
+    if (index >= file->tensors.n)
+        return mw_fault(why, MW_ERR_FORMAT, "tensor # does not exist, there are #", (int32_t)index,
+                        file->tensors.n);
+    *t = (struct mw_tensor){ .index = index };
+    struct mw_fb_table table = mw_fb_table_at(fb, &file->tensors, index);
+    *ret_shape = mw_fb_vector(fb, &table, TENSOR_SHAPE, 4);
+    t->type = mw_fb_u8(fb, &table, TENSOR_TYPE, 0);
+    struct mw_fb_table quant = mw_fb_table(fb, &table, TENSOR_QUANT);
+    struct mw_fb_vector scales = mw_fb_vector(fb, &quant, QUANT_SCALE, 4);
+    t->zeros = mw_fb_vector(fb, &quant, QUANT_ZERO, 8);
+    t->channel_dimension = mw_fb_u32(fb, &quant, QUANT_DIMENSION, 0);
+    t->scales = scales.n > 0 ? fb->bytes + scales.at : NULL;
+    t->n_scales = scales.n;
+    *ret_flags = (struct flags){
+        .variable = mw_fb_u8(fb, &table, TENSOR_VARIABLE, 0) != 0,
+        .sparse = mw_fb_table(fb, &table, TENSOR_SPARSITY).at != 0,
+        .custom = mw_fb_u8(fb, &quant, QUANT_DETAILS_TYPE, 0) != 0,
+        .buffer = mw_fb_u32(fb, &table, TENSOR_BUFFER, 0),
+    };
+    if (fb->failed)
+        return mw_fault(why, MW_ERR_FORMAT, "tensor # is malformed", index, 0);
+    return MW_OK;
+}
+
+/* As many zero points as scales, and every scale finite and above 0. */
+static int check_quant(struct mw_fb *fb, struct mw_tensor *t, struct mw_model_fault *why)
+{
+    if (t->zeros.n != t->n_scales)
+        return mw_fault(why, MW_ERR_UNSUPPORTED,
+                        "tensor # is not quantised with # scales and zero points", t->index,
+                        t->n_scales);
+    for (uint32_t i = 0; i < t->n_scales; i++) {
+        uint32_t bits = mw_load_u32le(t->scales + 4 * (size_t)i);
+        if (bits == 0 || bits > LARGEST_FLOAT)
+            return mw_fault(why, MW_ERR_FORMAT, "tensor #: scale # is not above 0 and finite",
+                            t->index, i);
+    }
+    if (t->n_scales == 0)
+        return MW_OK;
+    int64_t zero = mw_fb_i64_at(fb, &t->zeros, 0);
+    if (zero < INT8_MIN || zero > INT8_MAX)
+        return mw_fault(why, MW_ERR_UNSUPPORTED, "tensor #: zero point # is not supported",
+                        t->index, zero);
+    t->quant = (struct mw_quant){ mw_tensor_scale(t, 0), (int32_t)zero };
+    return MW_OK;
+}
+
+static int read_tensor(struct mw_fb *fb, const struct mw_tflite *file, uint32_t index,
+                       struct mw_tensor *t, struct mw_model_fault *why)
+{
+    struct mw_fb_vector shape, data = { 0 };
+    struct flags flags;
+    int result = read_form(fb, file, index, t, &shape, &flags, why);
+    if (result < 0)
+        return result;
+    if (flags.variable || flags.sparse || flags.custom)
+        return mw_fault_named(why, MW_ERR_UNSUPPORTED, "tensor # is $",
+                              flags.variable ? "a variable"
+                              : flags.sparse ? "sparse"
+                                             : "quantised by custom rules",
+                              index, 0);
+    result = read_shape(fb, &shape, t, why);
+    if (result == MW_OK)
+        result = read_buffer(fb, file, flags.buffer, &data, why);
+    if (result < 0)
+        return result;
+    if (bytes_of(t->type) == 0)
+        return mw_fault(why, MW_ERR_UNSUPPORTED, "tensor # is of type #, which is not supported",
+                        index, t->type);
+    t->n_bytes = t->n_items * bytes_of(t->type);
+    if (data.n > 0 && data.n != t->n_bytes)
+        return mw_fault(why, MW_ERR_FORMAT, "# bytes of a constant in a buffer of # bytes",
+                        t->n_bytes, data.n);
+    t->data = data.n > 0 ? fb->bytes + data.at : NULL;
+    return check_quant(fb, t, why);
+}
+
+int mw_tflite_read_tensor(const struct mw_tflite *file, uint32_t index,
+                          struct mw_tensor *ret_tensor, struct mw_model_fault *why)
+{
+    struct mw_fb fb = file->fb;
+    struct mw_tensor tensor;
+    int result = read_tensor(&fb, file, index, &tensor, why);
+    if (result == MW_OK)
+        *ret_tensor = tensor;
+    return result;
+}
+
+static int read_code(struct mw_fb *fb, const struct mw_tflite *file,
+                     const struct mw_fb_table *table, struct mw_node *node,
+                     struct mw_model_fault *why)
+{
+    uint32_t index = mw_fb_u32(fb, table, OP_CODE, 0);
+    if (!fb->failed && index >= file->codes.n)
+        return mw_fault(why, MW_ERR_FORMAT, "operator #: operator code # does not exist",
+                        node->index, index);
+    struct mw_fb_table code = mw_fb_table_at(fb, &file->codes, index);
+    uint32_t old = mw_fb_u8(fb, &code, CODE_DEPRECATED, 0);
+    uint32_t builtin = mw_fb_u32(fb, &code, CODE_BUILTIN, 0);
+    node->version = mw_fb_u32(fb, &code, CODE_VERSION, 1);
+    /* The greater of the two, as TensorFlow Lite's schema_utils.cc. */
+    node->code = builtin > old ? builtin : old;
+    node->name = mw_tflite_operator_name(node->code);
+    return MW_OK;
+}
+
+static int read_node(struct mw_fb *fb, const struct mw_tflite *file, uint32_t op,
+                     struct mw_node *ret_node, struct mw_model_fault *why)
+{
+    struct mw_node node = { .index = op };
+    struct mw_fb_table table = mw_fb_table_at(fb, &file->operators, op);
+    int result = read_code(fb, file, &table, &node, why);
+    if (result < 0)
+        return result;
+    node.ins = mw_fb_vector(fb, &table, OP_INPUTS, 4);
+    node.outs = mw_fb_vector(fb, &table, OP_OUTPUTS, 4);
+    node.options_type = mw_fb_u8(fb, &table, OP_OPTIONS_TYPE, 0);
+    node.options = mw_fb_table(fb, &table, OP_OPTIONS);
+    if (fb->failed)
+        return mw_fault(why, MW_ERR_FORMAT, "operator # is malformed", op, 0);
+    if (!node.name)
+        return mw_fault(why, MW_ERR_UNSUPPORTED, "operator #: builtin # is not supported", op,
+                        node.code);
+    if (node.ins.n > MW_NODE_MAX_ENDS || node.outs.n > MW_NODE_MAX_ENDS)
+        return mw_fault_named(why, MW_ERR_TOO_BIG, "operator # ($): more than # inputs or outputs",
+                              node.name, op, MW_NODE_MAX_ENDS);
+    *ret_node = node;
+    return MW_OK;
+}
+
+int mw_tflite_read_node(const struct mw_tflite *file, uint32_t op, struct mw_node *ret_node,
+                        struct mw_model_fault *why)
+{
+    struct mw_fb fb = file->fb;
+    return read_node(&fb, file, op, ret_node, why);
+}
+
+static uint32_t end_of(const struct mw_tflite *file, const struct mw_fb_vector *ends, uint32_t i)
+{
+    struct mw_fb fb = file->fb;
+    return i < ends->n ? (uint32_t)mw_fb_i32_at(&fb, ends, i) : UINT32_MAX;
+}
+
+uint32_t mw_node_in(const struct mw_tflite *file, const struct mw_node *node, uint32_t i)
+{
+    return end_of(file, &node->ins, i);
+}
+
+uint32_t mw_node_out(const struct mw_tflite *file, const struct mw_node *node, uint32_t i)
+{
+    return end_of(file, &node->outs, i);
 }
 
 static bool is_card(const struct mw_fb *fb, const struct mw_fb_vector *name)
@@ -128,6 +334,41 @@ static int open_graph(struct mw_tflite *file, const struct mw_fb_table *model,
     return result;
 }
 
+/* Every table and vector of the file, once; what it means is asked later. */
+static int verify_form(const struct mw_tflite *file, struct mw_model_fault *why)
+{
+    struct mw_fb fb = file->fb;
+    struct mw_fb_vector data;
+    int result = MW_OK;
+    for (uint32_t i = 0; i < file->buffers.n && result == MW_OK; i++)
+        result = read_buffer(&fb, file, i, &data, why);
+    for (uint32_t i = 0; i < file->tensors.n && result == MW_OK; i++) {
+        struct mw_fb_vector shape;
+        struct mw_tensor t;
+        struct flags flags;
+        result = read_form(&fb, file, i, &t, &shape, &flags, why);
+    }
+    for (uint32_t i = 0; i < file->operators.n && result == MW_OK; i++) {
+        struct mw_node node;
+        result = read_node(&fb, file, i, &node, why);
+    }
+    return result;
+}
+
+static int check_counts(const struct mw_tflite *file, struct mw_model_fault *why)
+{
+    if (file->tensors.n > MW_TFLITE_MAX_TENSORS)
+        return mw_fault(why, MW_ERR_TOO_BIG, "# tensors, at most # are supported", file->tensors.n,
+                        MW_TFLITE_MAX_TENSORS);
+    if (file->buffers.n > MW_TFLITE_MAX_BUFFERS)
+        return mw_fault(why, MW_ERR_TOO_BIG, "# buffers, at most # are supported", file->buffers.n,
+                        MW_TFLITE_MAX_BUFFERS);
+    if (file->codes.n > MAX_CODES)
+        return mw_fault(why, MW_ERR_TOO_BIG, "# operator codes, at most # are supported",
+                        file->codes.n, MAX_CODES);
+    return MW_OK;
+}
+
 int mw_tflite_open(struct mw_tflite *ret_file, const uint8_t *bytes, size_t n_bytes,
                    struct mw_model_fault *why)
 {
@@ -150,270 +391,12 @@ int mw_tflite_open(struct mw_tflite *ret_file, const uint8_t *bytes, size_t n_by
 
     int result = open_graph(&file, &model, why);
     if (result == MW_OK)
+        result = check_counts(&file, why);
+    if (result == MW_OK)
+        result = verify_form(&file, why);
+    if (result == MW_OK)
         result = find_card(&file, &model, why);
     if (result == MW_OK)
         *ret_file = file;
     return result;
-}
-
-static int read_shape(struct mw_fb *fb, const struct mw_fb_vector *shape, struct tensor *t,
-                      struct mw_model_fault *why)
-{
-    int64_t n_items = 1;
-    if (shape->n == 0 || shape->n > MAX_DIMENSIONS)
-        return mw_fault(why, MW_ERR_UNSUPPORTED, "tensor # has # dimensions", t->index, shape->n);
-    for (uint32_t d = 0; d < shape->n; d++) {
-        int32_t size = mw_fb_i32_at(fb, shape, d);
-        n_items *= size;
-        if (size < 1 || n_items > INT32_MAX)
-            return mw_fault(why, MW_ERR_FORMAT, "tensor #: a dimension of # is impossible",
-                            t->index, size);
-        t->first = d == 0 ? size : t->first;
-        t->last = size;
-    }
-    t->n_dimensions = shape->n;
-    t->n_items = (uint32_t)n_items;
-    return MW_OK;
-}
-
-static int read_tensor(struct mw_fb *fb, const struct mw_tflite *file, uint32_t index,
-                       struct tensor *ret_tensor, struct mw_model_fault *why)
-{
-    if (index >= file->tensors.n)
-        return mw_fault(why, MW_ERR_FORMAT, "tensor # does not exist, there are #", (int32_t)index,
-                        file->tensors.n);
-    struct tensor t = { .index = index };
-    struct mw_fb_table table = mw_fb_table_at(fb, &file->tensors, index);
-    struct mw_fb_vector shape = mw_fb_vector(fb, &table, TENSOR_SHAPE, 4);
-    t.type = mw_fb_u8(fb, &table, TENSOR_TYPE, 0);
-    t.buffer = mw_fb_u32(fb, &table, TENSOR_BUFFER, 0);
-    bool variable = mw_fb_u8(fb, &table, TENSOR_VARIABLE, 0) != 0;
-    bool sparse = mw_fb_table(fb, &table, TENSOR_SPARSITY).at != 0;
-    struct mw_fb_table quant = mw_fb_table(fb, &table, TENSOR_QUANT);
-    t.scales = mw_fb_vector(fb, &quant, QUANT_SCALE, 4);
-    t.zeros = mw_fb_vector(fb, &quant, QUANT_ZERO, 8);
-    t.channel_dimension = mw_fb_u32(fb, &quant, QUANT_DIMENSION, 0);
-    bool custom = mw_fb_u8(fb, &quant, QUANT_DETAILS_TYPE, 0) != 0;
-    if (fb->failed)
-        return mw_fault(why, MW_ERR_FORMAT, "tensor # is malformed", index, 0);
-    if (variable || sparse || custom)
-        return mw_fault_named(why, MW_ERR_UNSUPPORTED, "tensor # is $",
-                              variable ? "a variable"
-                              : sparse ? "sparse"
-                                       : "quantised by custom rules",
-                              index, 0);
-    int result = read_shape(fb, &shape, &t, why);
-    if (result == MW_OK)
-        *ret_tensor = t;
-    return result;
-}
-
-static float load_f32(const uint8_t *p)
-{
-    uint32_t bits = mw_load_u32le(p);
-    float v;
-    memcpy(&v, &bits, sizeof v);
-    return v;
-}
-
-float mw_tflite_scale(const struct mw_tflite_dense *dense, uint32_t i)
-{
-    return load_f32(dense->scales + 4 * (size_t)i);
-}
-
-/* Every scale finite and above 0, every zero point within a range; n of each. */
-static int check_quant(struct mw_fb *fb, const struct tensor *t, uint32_t n, int64_t zero_min,
-                       int64_t zero_max, struct mw_model_fault *why)
-{
-    if (t->scales.n != n || t->zeros.n != n)
-        return mw_fault(why, MW_ERR_UNSUPPORTED,
-                        "tensor # is not quantised with # scales and zero points", t->index, n);
-    for (uint32_t i = 0; i < n; i++) {
-        float scale = load_f32(fb->bytes + t->scales.at + 4 * (size_t)i);
-        int64_t zero = mw_fb_i64_at(fb, &t->zeros, i);
-        if (!(scale > 0 && scale <= FLT_MAX))
-            return mw_fault(why, MW_ERR_FORMAT, "tensor #: scale # is not above 0 and finite",
-                            t->index, i);
-        if (zero < zero_min || zero > zero_max)
-            return mw_fault(why, MW_ERR_UNSUPPORTED, "tensor #: zero point # is not supported",
-                            t->index, zero);
-    }
-    return MW_OK;
-}
-
-/* An int8 tensor that is computed, not stored: n_items in a single row. */
-static int read_activation(struct mw_fb *fb, const struct mw_tflite *file, uint32_t index,
-                           uint32_t n_items, struct mw_quant *ret_quant, struct mw_model_fault *why)
-{
-    struct tensor t = { 0 };
-    struct mw_fb_vector data = { 0 };
-    int result = read_tensor(fb, file, index, &t, why);
-    if (result == MW_OK)
-        result = read_buffer(fb, file, t.buffer, &data, why);
-    if (result < 0)
-        return result;
-    if (t.type != TYPE_INT8)
-        return mw_fault(why, MW_ERR_UNSUPPORTED,
-                        "tensor # is of type #, only int8 (9) is supported", index, t.type);
-    if (data.n > 0)
-        return mw_fault(why, MW_ERR_UNSUPPORTED, "tensor # is computed and constant at once", index,
-                        0);
-    if (t.n_items != n_items)
-        return mw_fault(why, MW_ERR_UNSUPPORTED,
-                        "tensor # is not one row of # items as its operator wants", index, n_items);
-    result = check_quant(fb, &t, 1, INT8_MIN, INT8_MAX, why);
-    if (result == MW_OK)
-        *ret_quant = (struct mw_quant){ load_f32(fb->bytes + t.scales.at),
-                                        (int32_t)mw_fb_i64_at(fb, &t.zeros, 0) };
-    return result;
-}
-
-static int read_weights(struct mw_fb *fb, const struct mw_tflite *file, uint32_t index,
-                        struct mw_tflite_dense *d, struct mw_model_fault *why)
-{
-    struct tensor t = { 0 };
-    struct mw_fb_vector data = { 0 };
-    int result = read_tensor(fb, file, index, &t, why);
-    if (result == MW_OK)
-        result = read_buffer(fb, file, t.buffer, &data, why);
-    if (result < 0)
-        return result;
-    if (t.type != TYPE_INT8 || t.n_dimensions != 2)
-        return mw_fault(why, MW_ERR_UNSUPPORTED,
-                        "weights (tensor #) are of type #, not int8 (9), or not a matrix", index,
-                        t.type);
-    if (t.first > MW_MODEL_MAX_WIDTH || t.last > MW_MODEL_MAX_WIDTH)
-        return mw_fault(why, MW_ERR_TOO_BIG, "weights of # x # are too wide", t.first, t.last);
-    if (data.n != t.n_items)
-        return mw_fault(why, MW_ERR_FORMAT, "# weights in a buffer of # bytes", t.n_items, data.n);
-    d->n_out = (uint32_t)t.first;
-    d->n_in = (uint32_t)t.last;
-    d->n_scales = t.scales.n == 1 ? 1 : d->n_out;
-    if (d->n_scales > 1 && t.channel_dimension != 0)
-        return mw_fault(why, MW_ERR_UNSUPPORTED, "weights (tensor #) quantised along dimension #",
-                        index, t.channel_dimension);
-    d->weights = (const int8_t *)(fb->bytes + data.at);
-    d->scales = fb->bytes + t.scales.at;
-    return check_quant(fb, &t, d->n_scales, 0, 0, why);
-}
-
-/* abs(s_in * s_w - s_bias) / s_out beyond 0.02 is refused, as by TensorFlow Lite
- * (kernels/kernel_util.cc, GetQuantizedConvolutionMultipler), which does not ask per channel. */
-static bool bias_scale_fits(const struct mw_tflite_dense *d, const struct mw_fb *fb,
-                            const struct tensor *bias)
-{
-    if (d->n_scales > 1)
-        return true;
-    float product = d->in.scale * mw_tflite_scale(d, 0);
-    float given = bias->scales.n > 0 ? load_f32(fb->bytes + bias->scales.at) : 0;
-    double difference = (double)product - (double)given;
-    return (difference < 0 ? -difference : difference) / (double)d->out.scale <= 0.02;
-}
-
-static int read_bias(struct mw_fb *fb, const struct mw_tflite *file, int32_t index,
-                     struct mw_tflite_dense *d, struct mw_model_fault *why)
-{
-    struct tensor t = { 0 };
-    struct mw_fb_vector data = { 0 };
-    d->bias = NULL;
-    if (index == -1)
-        return MW_OK;
-    int result = read_tensor(fb, file, (uint32_t)index, &t, why);
-    if (result == MW_OK)
-        result = read_buffer(fb, file, t.buffer, &data, why);
-    if (result < 0)
-        return result;
-    if (t.type != TYPE_INT32)
-        return mw_fault(why, MW_ERR_UNSUPPORTED, "bias (tensor #) is of type #, not int32 (2)",
-                        index, t.type);
-    if (t.n_items != d->n_out || data.n != 4 * d->n_out)
-        return mw_fault(why, MW_ERR_FORMAT, "bias (tensor #) does not have # items", index,
-                        d->n_out);
-    if (!bias_scale_fits(d, fb, &t))
-        return mw_fault(why, MW_ERR_UNSUPPORTED,
-                        "bias (tensor #) is not scaled by input and weights", index, 0);
-    d->bias = fb->bytes + data.at;
-    return MW_OK;
-}
-
-static int read_options(struct mw_fb *fb, const struct mw_fb_table *op, struct mw_tflite_dense *d,
-                        struct mw_model_fault *why)
-{
-    uint8_t type = mw_fb_u8(fb, op, OP_OPTIONS_TYPE, 0);
-    struct mw_fb_table options = mw_fb_table(fb, op, OP_OPTIONS);
-    uint8_t activation = 0, format = 0;
-    if (type == OPTIONS_FULLY_CONNECTED) {
-        activation = mw_fb_u8(fb, &options, DENSE_ACTIVATION, 0);
-        format = mw_fb_u8(fb, &options, DENSE_WEIGHTS_FORMAT, 0);
-    }
-    if (fb->failed || (type != OPTIONS_FULLY_CONNECTED && type != 0))
-        return mw_fault(why, MW_ERR_FORMAT, "malformed options of FULLY_CONNECTED", 0, 0);
-    if (format != 0)
-        return mw_fault(why, MW_ERR_UNSUPPORTED, "weights format # is not supported", format, 0);
-    if (activation != MW_TFLITE_NONE && activation != MW_TFLITE_RELU &&
-        activation != MW_TFLITE_RELU6)
-        return mw_fault(why, MW_ERR_UNSUPPORTED, "fused activation # is not supported", activation,
-                        0);
-    d->activation = (enum mw_tflite_activation)activation;
-    return MW_OK;
-}
-
-/* The operator is FULLY_CONNECTED, or is refused by name. */
-static int check_code(struct mw_fb *fb, const struct mw_tflite *file, const struct mw_fb_table *op,
-                      struct mw_model_fault *why)
-{
-    uint32_t index = mw_fb_u32(fb, op, OP_CODE, 0);
-    if (!fb->failed && index >= file->codes.n)
-        return mw_fault(why, MW_ERR_FORMAT, "operator code # does not exist", index, 0);
-    struct mw_fb_table code = mw_fb_table_at(fb, &file->codes, index);
-    uint32_t old = mw_fb_u8(fb, &code, CODE_DEPRECATED, 0);
-    uint32_t builtin = mw_fb_u32(fb, &code, CODE_BUILTIN, 0);
-    if (fb->failed)
-        return mw_fault(why, MW_ERR_FORMAT, "malformed operator code", 0, 0);
-    /* The greater of the two, as TensorFlow Lite's schema_utils.cc. */
-    uint32_t number = builtin > old ? builtin : old;
-    const char *name = mw_tflite_operator_name(number);
-    if (number == OPERATOR_FULLY_CONNECTED)
-        return MW_OK;
-    return name ? mw_fault_named(why, MW_ERR_UNSUPPORTED, "$ is not supported", name, 0, 0)
-                : mw_fault(why, MW_ERR_UNSUPPORTED, "builtin # is not supported", number, 0);
-}
-
-static int read_operator(struct mw_fb *fb, const struct mw_tflite *file, uint32_t op,
-                         struct mw_tflite_dense *d, struct mw_model_fault *why)
-{
-    struct mw_fb_table table = mw_fb_table_at(fb, &file->operators, op);
-    int result = check_code(fb, file, &table, why);
-    if (result == MW_OK)
-        result = read_options(fb, &table, d, why);
-    struct mw_fb_vector ins = mw_fb_vector(fb, &table, OP_INPUTS, 4);
-    struct mw_fb_vector outs = mw_fb_vector(fb, &table, OP_OUTPUTS, 4);
-    if (result < 0)
-        return result;
-    if (fb->failed || ins.n < 2 || ins.n > 3 || outs.n != 1)
-        return mw_fault(why, MW_ERR_FORMAT, "# inputs and # outputs", ins.n, outs.n);
-    d->in_tensor = (uint32_t)mw_fb_i32_at(fb, &ins, 0);
-    d->out_tensor = (uint32_t)mw_fb_i32_at(fb, &outs, 0);
-
-    result = read_weights(fb, file, (uint32_t)mw_fb_i32_at(fb, &ins, 1), d, why);
-    if (result == MW_OK)
-        result = read_activation(fb, file, d->in_tensor, d->n_in, &d->in, why);
-    if (result == MW_OK)
-        result = read_activation(fb, file, d->out_tensor, d->n_out, &d->out, why);
-    if (result == MW_OK)
-        result = read_bias(fb, file, ins.n == 3 ? mw_fb_i32_at(fb, &ins, 2) : -1, d, why);
-    return result;
-}
-
-int mw_tflite_read_dense(const struct mw_tflite *file, uint32_t op,
-                         struct mw_tflite_dense *ret_dense, struct mw_model_fault *why)
-{
-    struct mw_fb fb = file->fb;
-    struct mw_tflite_dense dense = { 0 };
-    struct mw_model_fault inner = { "" };
-    int result = read_operator(&fb, file, op, &dense, &inner);
-    if (result < 0)
-        return mw_fault_named(why, result, "operator #: $", inner.text, op, 0);
-    *ret_dense = dense;
-    return MW_OK;
 }

@@ -2,6 +2,12 @@
 /* The numbers of enum BuiltinOperator as words, so that a refusal names what it refuses. */
 #include "inference/tflite.h"
 
+#ifdef MW_ENGINE_NO_WORDS
+const char *mw_tflite_operator_name(uint32_t code)
+{
+    return code < 256 ? "" : NULL;
+}
+#else
 static const char *const NAMES[] = {
     "ADD",
     "AVERAGE_POOL_2D",
@@ -142,3 +148,4 @@ const char *mw_tflite_operator_name(uint32_t code)
 {
     return code < sizeof NAMES / sizeof NAMES[0] ? NAMES[code] : NULL;
 }
+#endif

@@ -18,23 +18,15 @@ static void must(int condition)
         abort();
 }
 
-static uint64_t n_macs(const struct mw_model *model)
-{
-    uint64_t n = 0;
-    for (uint32_t i = 0; i < model->n_layers; i++)
-        n += (uint64_t)model->layers[i].n_in * model->layers[i].n_out;
-    return n;
-}
-
 static void run(const struct mw_model *model)
 {
-    int8_t *x = malloc(model->n_in + 1), *y = malloc(model->n_out + 1);
+    int8_t *x = malloc(model->n_in_bytes + 1), *y = malloc(model->n_out_bytes + 1);
     must(x && y);
-    for (uint32_t i = 0; i < model->n_in; i++)
+    for (uint32_t i = 0; i < model->n_in_bytes; i++)
         x[i] = (int8_t)(i % 3 == 0 ? -128 : i % 3 == 1 ? 127 : (int)(i & 63));
-    y[model->n_out] = 99;
+    y[model->n_out_bytes] = 99;
     mw_model_run(model, x, y);
-    must(y[model->n_out] == 99);
+    must(y[model->n_out_bytes] == 99);
     free(x);
     free(y);
 }
@@ -55,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         must(mw_model_init(&model, bytes, n, (enum mw_rounding)rounding, memory, n_memory, &why) ==
              MW_OK);
         must(!model.card || (model.card >= bytes && model.card + model.n_card_bytes <= bytes + n));
-        if (n_macs(&model) <= MAX_MACS)
+        if (model.n_macs <= MAX_MACS)
             run(&model);
         free(memory);
     }

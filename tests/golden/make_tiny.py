@@ -21,7 +21,7 @@ TINY = TESTS / "golden" / "tiny"
 CORPUS = TESTS / "fuzz" / "corpus" / "tflite"
 N_ROWS = 24
 
-FULLY_CONNECTED, CONV_2D = 9, 3
+FULLY_CONNECTED, EXP = 9, 47
 INT32, INT8 = 2, 9
 NONE, RELU, RELU6 = 0, 1, 3
 
@@ -260,7 +260,7 @@ def files():
         for word, twice in (("double", True), ("single", False)):
             ys = [run(in_scale, in_zero, layers, r, twice) for r in rows]
             out[TINY / f"{name}.{word}.s8"] = b"".join(struct.pack(f"{len(y)}b", *y) for y in ys)
-    out[TINY / "refused_conv_2d.tflite"] = out[CORPUS / "refused_conv_2d"] = tflite(*some, code=CONV_2D)
+    out[TINY / "refused_exp.tflite"] = out[CORPUS / "refused_exp"] = tflite(*some, code=EXP)
     out[CORPUS / "empty_graph"] = tflite(0.5, 0, [], card=b"\1\2\3")
     out[CORPUS / "with_card"] = tflite(*some, card=bytes(range(40)))
     return out

@@ -42,6 +42,22 @@ def double_rounding_is_the_default(folder):
           out.read_bytes() == (TINY / "per_channel.double.s8").read_bytes(), "default rounding")
 
 
+def every_kernel_of_this_processor_gives_the_same_bytes(folder):
+    out = folder / "out.s8"
+    refusal = call("infer", "m", "--input", "x", "--output", "y", "--kernel", "none-such")
+    check(refusal.returncode == 64 and "there are: auto, " in refusal.stderr, refusal.stderr)
+    names = refusal.stderr.split("there are: ")[1].strip().split(", ")
+    check(names[0] == "auto" and names[-1] == "reference", names)
+    for kernel in names:
+        for name in NAMES:
+            done = call("infer", TINY / f"{name}.tflite", "--input", TINY / f"{name}.in.s8",
+                        "--output", out, "--kernel", kernel)
+            check(done.returncode == 0, kernel, name, done.stderr)
+            check(out.read_bytes() == (TINY / f"{name}.double.s8").read_bytes(), kernel, name)
+    shown = json.loads(call("model", "show", TINY / "per_channel.tflite", "--json").stdout)
+    check({o["kernel"] for o in shown["operators"]} <= set(names[1:]), "kernels shown")
+
+
 def a_part_of_a_row_is_refused_and_the_old_output_stays(folder):
     rows, out = folder / "rows.s8", folder / "out.s8"
     rows.write_bytes((TINY / "per_channel.in.s8").read_bytes() + b"\0\0")
@@ -56,8 +72,8 @@ def a_part_of_a_row_is_refused_and_the_old_output_stays(folder):
 def what_is_wrong_is_said_with_its_status(folder):
     out, rows = folder / "out.s8", TINY / "per_tensor.in.s8"
     cases = [
-        (65, "operator 0: CONV_2D is not supported",
-         ("infer", TINY / "refused_conv_2d.tflite", "--input", rows, "--output", out)),
+        (65, "operator 0: EXP is not supported",
+         ("infer", TINY / "refused_exp.tflite", "--input", rows, "--output", out)),
         (65, "not a .tflite file", ("infer", rows, "--input", rows, "--output", out)),
         (66, "No such file", ("infer", folder / "none", "--input", rows, "--output", out)),
         (66, "No such file",
@@ -68,8 +84,8 @@ def what_is_wrong_is_said_with_its_status(folder):
         (64, "is not double or single",
          ("infer", "m", "--input", "x", "--output", "y", "--rounding", "half")),
         (64, "usage:", ("model",)),
-        (65, "operator 0: CONV_2D is not supported",
-         ("model", "show", TINY / "refused_conv_2d.tflite")),
+        (65, "operator 0: EXP is not supported",
+         ("model", "show", TINY / "refused_exp.tflite")),
         (66, "No such file", ("model", "show", folder / "none")),
     ]
     for status, words, arguments in cases:
@@ -127,6 +143,7 @@ def a_card_that_cannot_be_read_is_said_after_the_rest(_folder):
 
 
 for test in (outputs_are_the_expected_bytes, double_rounding_is_the_default,
+             every_kernel_of_this_processor_gives_the_same_bytes,
              a_part_of_a_row_is_refused_and_the_old_output_stays,
              what_is_wrong_is_said_with_its_status, show_tells_what_the_file_holds,
              show_tells_what_the_card_holds, a_card_that_cannot_be_read_is_said_after_the_rest):

@@ -37,7 +37,7 @@ struct model_spec {
     const char *card; /* NULL: none */
     /* knobs; zero is right */
     uint32_t version_off, builtin_code, old_code, batch, n_graphs_off, n_inputs_off, n_zeros_off;
-    uint32_t channel_dimension, weights_format, outside_buffer, two_cards;
+    uint32_t channel_dimension, weights_format, outside_buffer, two_cards, operator_version_off;
     int64_t weights_zero;
     int32_t input_off, output_off, weights_bytes_off, bias_bytes_off, buffer_off, code_off;
     float bias_scale;                                 /* 0: in scale times weights scale */
@@ -86,7 +86,7 @@ static uint32_t table(struct builder *b, uint32_t n_fields)
     put_u16(b, 4 + 4 * n_fields);
     for (uint32_t f = 0; f < n_fields; f++)
         put_u16(b, 4 + 4 * f);
-    align(b, 4);
+    align(b, 8); /* so that field 1 may be one of 8 bytes */
     uint32_t at = b->n;
     put_u32(b, at - vtable);
     for (uint32_t f = 0; f < n_fields; f++)
@@ -118,7 +118,8 @@ static uint32_t vector(struct builder *b, uint32_t place, uint32_t n, uint32_t i
                        const void *items)
 {
     align(b, 4);
-    put_u32(b, 0); /* so that the items can lie at a multiple of 8 */
+    if ((b->n + 4) % 8 != 0) /* the items lie at a multiple of 8 */
+        put_u32(b, 0);
     here(b, place);
     put_u32(b, n);
     uint32_t at = b->n;
@@ -280,6 +281,7 @@ static void build_model(struct builder *b, const struct model_spec *s)
     set_u32(b, codes, code - codes);
     absent(b, code, 1);
     b->bytes[slot(code, 0)] = (uint8_t)(s->old_code ? s->old_code : 9);
+    set_u32(b, slot(code, 2), 4 + s->operator_version_off);
     set_u32(b, slot(code, 3), s->builtin_code);
 
     uint32_t graphs = vector(b, slot(root, 2), 1 + s->n_graphs_off, 4, NULL);

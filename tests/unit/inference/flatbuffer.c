@@ -41,14 +41,14 @@ END_TEST
 
 /* Field 1 moved byte by byte towards and over the end of its table, which is the end of the file.
  */
-START_TEST(a_field_that_reaches_over_its_table_is_not_read)
+START_TEST(a_field_off_its_alignment_or_over_its_table_is_not_read)
 {
     for (uint8_t offset = 5; offset < 24; offset++) {
         struct copy c = copy_of(FILE_BYTES, sizeof FILE_BYTES);
         c.bytes[14] = offset;
         struct mw_fb_table root = mw_fb_root(&c.fb, "TEST");
         mw_fb_u32(&c.fb, &root, 1, 9);
-        ck_assert_int_eq(c.fb.failed, offset > 8);
+        ck_assert_int_eq(c.fb.failed, offset > 8 || offset % 4 != 0);
         free(c.bytes);
     }
 }
@@ -111,5 +111,5 @@ START_TEST(a_vector_ends_with_the_file)
 END_TEST
 
 MW_SUITE("inference/flatbuffer", fields_are_read_and_absent_ones_give_their_default,
-         a_field_that_reaches_over_its_table_is_not_read,
+         a_field_off_its_alignment_or_over_its_table_is_not_read,
          what_lies_outside_the_file_is_not_read_and_failed_stays, a_vector_ends_with_the_file)

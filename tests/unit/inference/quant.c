@@ -2,6 +2,9 @@
 #include "inference/quant.h"
 #include "support/suite.h"
 
+#include <math.h>
+#include <string.h>
+
 START_TEST(a_real_multiplier_keeps_31_bits_and_rounds_half_away)
 {
     struct mw_multiplier m = mw_quantize_multiplier(0.75, MW_ROUNDING_DOUBLE);
@@ -96,7 +99,70 @@ START_TEST(dequantising_multiplies_in_double)
 }
 END_TEST
 
+static uint32_t next(uint64_t *seed)
+{
+    *seed = *seed * 6364136223846793005 + 1442695040888963407;
+    return (uint32_t)(*seed >> 32);
+}
+
+/* Any positive float: mostly of a scale's size, every eighth of any exponent, subnormal ones too.
+ */
+static float any_scale(uint64_t *seed)
+{
+    uint32_t bits = next(seed) % 8 ? (next(seed) & 0x7fffff) | (100 + next(seed) % 40) << 23
+                                   : next(seed) % 0x7f7fffff + 1;
+    if (next(seed) % 16 == 0)
+        bits &= 0x7f800000 | 0x700000; /* few bits: exact products and ties */
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value > 0 ? value : 1.0f;
+}
+
+START_TEST(integer_steps_give_the_bits_of_floating_point)
+{
+    uint64_t seed = 99;
+    for (int i = 0; i < 15000; i++) {
+        float in = any_scale(&seed), w = any_scale(&seed), out = any_scale(&seed);
+        float product = in * w;
+        double one = (double)product / (double)out, all = (double)in * (double)w / (double)out;
+        double got = mw_real_multiplier_per_tensor(in, w, out);
+        ck_assert_mem_eq(&got, &one, sizeof one);
+        got = mw_real_multiplier_per_channel(in, w, out);
+        ck_assert_mem_eq(&got, &all, sizeof all);
+        const struct mw_quant q = { in, (int32_t)(next(&seed) % 256) - 128 };
+        for (int32_t whole = -6; whole <= 6; whole++)
+            ck_assert_int_eq(mw_quantize_whole(&q, whole), mw_quantize(&q, (float)whole));
+    }
+}
+END_TEST
+
+START_TEST(a_bias_scale_may_be_off_by_a_fiftieth_of_the_output)
+{
+    uint64_t seed = 98;
+    uint32_t n_fit = 0;
+    for (int i = 0; i < 30000; i++) {
+        float in = any_scale(&seed), w = any_scale(&seed), out = any_scale(&seed), off = 0;
+        float product = in * w;
+        if (!(product > 0 && product < 1e30f))
+            continue;
+        float bias = product + out * 0.02f * (float)(next(&seed) % 200) / 100.0f;
+        off = next(&seed) % 4 ? bias : product;
+        double beyond = fabs((double)product - (double)off) / (double)out;
+        if (!(off < 1e30f) || fabs(beyond - 0.02) < 1e-9)
+            continue;
+        ck_assert_int_eq(mw_bias_scale_fits(in, w, off, out), beyond <= 0.02);
+        n_fit += beyond <= 0.02;
+    }
+    ck_assert_uint_gt(n_fit, 3000);
+    ck_assert(mw_bias_scale_fits(0.5f, 0.5f, 0.25f, 1e-30f));
+    ck_assert(!mw_bias_scale_fits(0.5f, 0.5f, 0.0f, 1.0f));
+    ck_assert(mw_bias_scale_fits(0.5f, 0.5f, 0.0f, 12.5f));
+}
+END_TEST
+
 MW_SUITE("inference/quant", a_real_multiplier_keeps_31_bits_and_rounds_half_away,
          tiny_multipliers_are_zero_and_huge_ones_saturate_only_with_single_rounding,
          ties_go_away_from_zero_twice_or_upward_once, quantising_rounds_half_away_and_clamps,
-         not_a_number_gives_the_zero_point_and_infinity_the_ends, dequantising_multiplies_in_double)
+         not_a_number_gives_the_zero_point_and_infinity_the_ends, dequantising_multiplies_in_double,
+         integer_steps_give_the_bits_of_floating_point,
+         a_bias_scale_may_be_off_by_a_fiftieth_of_the_output)

@@ -1,0 +1,4 @@
+# ARMv7-A Linux, hard float (Debian: gcc-arm-linux-gnueabihf), programs run by qemu-user.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR armv7l)
+set(CMAKE_C_COMPILER arm-linux-gnueabihf-gcc)

@@ -1,0 +1,13 @@
+# A bare Cortex-M (Debian: gcc-arm-none-eabi, libnewlib-arm-none-eabi); MW_CPU says which core.
+set(CMAKE_SYSTEM_NAME Generic)
+set(CMAKE_SYSTEM_PROCESSOR cortex-m)
+set(CMAKE_C_COMPILER arm-none-eabi-gcc)
+set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
+set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES MW_CPU)
+set(MW_CPU cortex-m4 CACHE STRING "cortex-m0plus, cortex-m3, cortex-m4, cortex-m7, cortex-m33 or cortex-m55")
+set(CMAKE_C_FLAGS_INIT "-mthumb -mcpu=${MW_CPU} -ffunction-sections -fdata-sections")
+if(MW_CPU STREQUAL "cortex-m55")
+  string(APPEND CMAKE_C_FLAGS_INIT " -mfloat-abi=hard")
+else()
+  string(APPEND CMAKE_C_FLAGS_INIT " -mfloat-abi=soft")
+endif()

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The kernels of FULLY_CONNECTED int8, and which of them a processor can run. Called by model.c
+ * when a model is loaded; afterwards a layer is one call through a pointer. What the processor
+ * has is the caller's word (the programs ask the operating system, firmware knows its core); a
+ * wrong word ends in an illegal instruction. Every kernel gives the bytes of the reference in
+ * dense_s8.h. docs/ENGINE-kernels.md shows how each works. */
+#ifndef MW_INFERENCE_DENSE_KERNEL_H
+#define MW_INFERENCE_DENSE_KERNEL_H
+
+#include "inference/model.h"
+
+#include <stdbool.h>
+
+/* What a processor has; bits. Those of another architecture mean nothing and do no harm. */
+enum mw_cpu {
+    MW_CPU_ROWS = 1 << 0, /* the tuned plain C: no instruction beyond the target's own */
+    MW_CPU_AVX2 = 1 << 1,
+    MW_CPU_AVX512_VNNI = 1 << 2, /* with AVX-512 F, BW, DQ and VL */
+    MW_CPU_NEON = 1 << 3,        /* Advanced SIMD, AArch64 and ARMv7-A */
+    MW_CPU_DOTPROD = 1 << 4,     /* SDOT of ARMv8.2 and later */
+    MW_CPU_DSP = 1 << 5,         /* the DSP extension of ARMv7E-M and ARMv8-M */
+    MW_CPU_MVE = 1 << 6,         /* integer MVE of ARMv8.1-M */
+};
+
+#define MW_DENSE_PACKED_ALIGN 64
+
+struct mw_dense_kernel {
+    const char *name; /* "avx2" */
+    uint32_t cpu;     /* enum mw_cpu bits, all of them needed */
+
+    /* Bytes of the packed form, a multiple of MW_DENSE_PACKED_ALIGN. NULL: the weights are used
+     * where they lie and pack is NULL as well. */
+    size_t (*packed_bytes)(const struct mw_dense_s8 *layer);
+
+    /* Fills them. False where the layer is outside what the kernel computes exactly: another
+     * kernel must be taken. */
+    bool (*pack)(const struct mw_dense_s8 *layer, void *ret_packed);
+
+    /* x int8 [n_windows][n_in] to y int8 [n_windows][n_out]; no overlap. */
+    void (*run)(const struct mw_dense_s8 *layer, enum mw_rounding rounding, const int8_t *x,
+                int8_t *y, uint32_t n_windows);
+};
+
+/* The i-th kernel of this target, the fastest first, the reference last; NULL beyond. */
+const struct mw_dense_kernel *mw_dense_kernel_at(uint32_t i);
+
+/* The fastest kernel for a processor. Never NULL. */
+const struct mw_dense_kernel *mw_dense_kernel_best(uint32_t cpu);
+
+/* Bytes that mw_dense_choose may want for a layer; 0 is possible. */
+size_t mw_dense_packed_bytes(const struct mw_dense_s8 *layer, uint32_t cpu);
+
+/* Sets layer->kernel and layer->packed: the fastest kernel within cpu and n_packed that takes the
+ * layer. packed: aligned to 64, borrowed; may be NULL with n_packed 0. */
+void mw_dense_choose(struct mw_dense_s8 *layer, uint32_t cpu, void *packed, size_t n_packed);
+
+static inline void mw_dense_run(const struct mw_dense_s8 *layer, enum mw_rounding rounding,
+                                const int8_t *x, int8_t *y, uint32_t n_windows);
+
+/* For kernels: bias[o] - zero * (sum of row o's weights), modulo 2^32, so that the inner loop
+ * multiplies the stored bytes. */
+int32_t mw_dense_folded_bias(const struct mw_dense_s8 *layer, uint32_t o, int32_t zero);
+
+extern const struct mw_dense_kernel mw_dense_reference;
+extern const struct mw_dense_kernel mw_dense_rows;
+extern const struct mw_dense_kernel mw_dense_avx2;
+extern const struct mw_dense_kernel mw_dense_vnni;
+extern const struct mw_dense_kernel mw_dense_neon;
+extern const struct mw_dense_kernel mw_dense_sdot;
+extern const struct mw_dense_kernel mw_dense_neon32;
+extern const struct mw_dense_kernel mw_dense_dsp;
+extern const struct mw_dense_kernel mw_dense_mve;
+
+static inline void mw_dense_run(const struct mw_dense_s8 *layer, enum mw_rounding rounding,
+                                const int8_t *x, int8_t *y, uint32_t n_windows)
+{
+    const struct mw_dense_kernel *kernel = layer->kernel ? layer->kernel : &mw_dense_reference;
+    kernel->run(layer, rounding, x, y, n_windows);
+}
+
+#endif

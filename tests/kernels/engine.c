@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A model on one target: its bytes against golden ones, and the instructions of an inference. The
+ * same program under qemu-user (counted from outside) and on bare metal with semihosting.
+ *
+ *   engine loop TURNS
+ *   engine run CPU_BITS N_RUNS MODEL [ROUNDING INPUT OUTPUT N_WINDOWS]
+ *
+ * With golden files every window is run once and compared, all bytes. Without them window 0 is
+ * zero. Then N_RUNS inferences of the first window are counted. */
+#include "base/result.h"
+#include "inference/accelerate.h"
+#include "inference/dense_kernel.h"
+#include "kernels/counter.h"
+#include "kernels/cpu.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint8_t file[300 * 1024];
+static _Alignas(64) uint8_t packed[400 * 1024];
+static _Alignas(64) uint8_t memory[24 * 1024];
+static int8_t x[MW_MODEL_MAX_WIDTH], y[MW_MODEL_MAX_WIDTH], expected[MW_MODEL_MAX_WIDTH];
+static struct mw_model model;
+
+static int loop(uint32_t turns)
+{
+    counter_start();
+    uint32_t from = counter_read();
+    counter_loop(turns);
+    printf("loop %lu turns %lu instructions\n", (unsigned long)turns,
+           (unsigned long)counter_instructions(from, counter_read()));
+    return 0;
+}
+
+static int load(const char *path, uint32_t cpu, enum mw_rounding rounding)
+{
+    FILE *in = fopen(path, "rb");
+    size_t n = in ? fread(file, 1, sizeof file, in) : 0, n_memory;
+    struct mw_model_fault why = { "cannot be read" };
+    if (n == 0 || n == sizeof file || mw_model_measure(file, n, &n_memory, &why) != MW_OK ||
+        mw_model_init(&model, file, n, rounding, memory, sizeof memory, &why) != MW_OK ||
+        mw_model_accelerate(&model, cpu, packed, sizeof packed) != MW_OK) {
+        printf("%s: %s\n", path, why.text);
+        return 1;
+    }
+    fclose(in);
+    printf("memory %lu packed %lu model %lu\n", (unsigned long)n_memory,
+           (unsigned long)mw_model_packed_bytes(&model, cpu), (unsigned long)sizeof model);
+    for (uint32_t i = 0; i < model.n_layers; i++) {
+        const struct mw_dense_s8 *layer = mw_model_dense(&model, i);
+        printf("%s%s", i ? " " : "kernels ", layer ? layer->kernel->name : "-");
+    }
+    printf("\n");
+    return 0;
+}
+
+static int compare(const char *input, const char *output, uint32_t n_windows)
+{
+    FILE *in = fopen(input, "rb"), *out = fopen(output, "rb");
+    uint32_t n_wrong = 0, w = 0;
+    for (; in && out && w < n_windows; w++) {
+        if (fread(x, 1, model.n_in, in) != model.n_in ||
+            fread(expected, 1, model.n_out, out) != model.n_out)
+            break;
+        mw_model_run(&model, x, y);
+        for (uint32_t i = 0; i < model.n_out; i++)
+            n_wrong += y[i] != expected[i];
+    }
+    if (in && out)
+        rewind(in);
+    if (in && fread(x, 1, model.n_in, in) != model.n_in)
+        w = 0;
+    printf("golden %lu windows %lu wrong\n", (unsigned long)w, (unsigned long)n_wrong);
+    return w == n_windows && n_wrong == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[1], "loop") == 0)
+        return loop((uint32_t)strtoul(argv[2], NULL, 0));
+    if ((argc != 5 && argc != 9) || strcmp(argv[1], "run") != 0) {
+        puts("usage: engine run CPU_BITS N_RUNS MODEL [ROUNDING INPUT OUTPUT N_WINDOWS]");
+        return 64;
+    }
+    bool single = argc == 9 && strcmp(argv[5], "single") == 0;
+    if (load(argv[4], cpu_bits(argv[2]), single ? MW_ROUNDING_SINGLE : MW_ROUNDING_DOUBLE) != 0)
+        return 1;
+    if (argc == 9 && compare(argv[6], argv[7], (uint32_t)strtoul(argv[8], NULL, 0)) != 0)
+        return 1;
+    uint32_t n_runs = (uint32_t)strtoul(argv[3], NULL, 0);
+    counter_start();
+    uint32_t from = counter_read();
+    for (uint32_t i = 0; i < n_runs; i++)
+        mw_model_run(&model, x, y);
+    uint64_t n = counter_instructions(from, counter_read());
+    if (n_runs)
+        printf("run %lu times %lu instructions\n", (unsigned long)n_runs, (unsigned long)n);
+    return 0;
+}
