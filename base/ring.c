@@ -26,6 +26,14 @@ bool mw_ring_offer(struct mw_ring *ring, const void *item)
     return true;
 }
 
+uint32_t mw_ring_room(int64_t n, uint32_t most)
+{
+    uint32_t room = 1;
+    while (room < most && room < n)
+        room *= 2;
+    return room;
+}
+
 bool mw_ring_push(struct mw_ring *ring, const void *item)
 {
     if (mw_ring_offer(ring, item))

@@ -20,6 +20,9 @@ struct mw_ring {
 /* items  at least capacity * item_bytes; capacity a power of two up to 2^31. */
 void mw_ring_init(struct mw_ring *ring, void *items, size_t item_bytes, uint32_t capacity);
 
+/* The capacity for n items at least: a power of two, at most the given one, which is another. */
+uint32_t mw_ring_room(int64_t n, uint32_t most);
+
 /* Producer only. Copies one item in; false and one more n_dropped where the ring is full. */
 bool mw_ring_push(struct mw_ring *ring, const void *item);
 

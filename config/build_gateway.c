@@ -89,7 +89,9 @@ static void build_store(struct build *b, const struct node *node)
         read_text(&r, "path", raw->path, s->path, sizeof s->path);
         s->max_bytes = read_size(&r, "max_size", raw->max_size, 0);
         s->outbox_bytes = read_size(&r, "outbox_size", raw->outbox_size, 0);
-        s->history_us = read_duration(&r, "history", raw->history, ZERO_IS_REFUSED, 0);
+        s->no_history = raw->history && strcmp(raw->history, "off") == 0;
+        if (!s->no_history)
+            s->history_us = read_duration(&r, "history", raw->history, ZERO_IS_REFUSED, 0);
         s->block_us = read_duration(&r, "block", raw->block, ZERO_IS_REFUSED, 0);
     }
     struct report_settling settling = { b->report, { node ? node : b->document.root } };

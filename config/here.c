@@ -72,13 +72,15 @@ static int try_model(const struct mw_detector_config *config, const uint8_t *byt
     if (result < 0)
         return result;
     struct mw_detector *detector = malloc(sizeof *detector);
+    void *state = malloc(mw_detector_bytes(config));
     void *memory = malloc(n_memory + 1);
     result = MW_ERR_NO_MEMORY;
-    if (detector && memory) {
-        mw_detector_init(detector, config);
+    if (detector && state && memory) {
+        mw_detector_init(detector, config, state);
         result = mw_detector_install(detector, bytes, n_bytes, memory, n_memory, ret_why);
     }
     free(memory);
+    free(state);
     free(detector);
     return result;
 }

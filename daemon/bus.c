@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define STATS_EVERY_US 1000000
+#define SPARE          8
 
 static void take_sample(void *ctx, const struct mw_sample *sample)
 {
@@ -24,7 +25,7 @@ static void take_event(void *ctx, const struct poller_event *event)
                                  .health = event->health,
                                  .event = *event };
     mw_ring_push(&stage->reports, &report);
-    stage->pushed = true;
+    stage->urgent = true;
 }
 
 /* ---- a recording ---- */
@@ -99,14 +100,30 @@ static void hand_out_stats(struct bus_stage *stage, const struct bus_entry *entr
     }
 }
 
+/* Wakes the pipeline, or not yet: samples of a fast device are not worth a wake-up each. Returns
+ * the wait, shortened where something is left to tell. */
+static int64_t hand_over(struct bus_stage *stage, int64_t now_us, bool came, int64_t wait_us)
+{
+    int64_t since_us = now_us - stage->told_us;
+    int64_t left_us = BUS_HANDOVER_LAST_US - since_us;
+    if (stage->urgent || (came && since_us >= BUS_HANDOVER_US) || (stage->waits && left_us <= 0)) {
+        stage->told_us = now_us;
+        stage->waits = stage->urgent = false;
+        worker_wake(stage->pipeline);
+    } else {
+        stage->waits = stage->waits || came;
+    }
+    return stage->waits && left_us < wait_us ? left_us : wait_us;
+}
+
 static int64_t step(void *ctx, const struct clock_time *now)
 {
     struct bus_stage *stage = ctx;
     struct poller_sink sink = { take_sample, take_event, stage };
     bool stats_due = now->mono_us >= stage->stats_us;
+    stage->pushed = false;
     int64_t wait_us = STATS_EVERY_US;
     struct bus_order order;
-    stage->pushed = stats_due;
     stage->now = *now;
     while (mw_ring_pop(&stage->orders, &order))
         obey(stage, &order);
@@ -122,9 +139,7 @@ static int64_t step(void *ctx, const struct clock_time *now)
     }
     if (stats_due)
         stage->stats_us = now->mono_us + STATS_EVERY_US;
-    if (stage->pushed)
-        worker_wake(stage->pipeline);
-    return wait_us;
+    return hand_over(stage, now->mono_us, stage->pushed, wait_us);
 }
 
 static size_t descriptors(void *ctx, struct pollfd *ret_fds, size_t cap)
@@ -170,6 +185,43 @@ static int open_entry(struct bus_stage *stage, struct bus_entry *entry, uint32_t
     return result;
 }
 
+/* Samples of a second, with a quarter to spare, and not less than one of each point. */
+static uint32_t samples_room(const struct bus_stage *stage)
+{
+    int64_t n_points = 0, n = 0;
+    for (size_t i = 0; i < stage->n_entries; i++)
+        for (size_t d = 0; d < stage->entries[i].n_devices; d++) {
+            const struct device_config *device = &stage->entries[i].configs[d];
+            for (uint32_t k = 0; k < device->n_points; k++) {
+                int64_t period_us = stage->config->points[device->first_point + k].period_us;
+                n_points += period_us > 0;
+                n += period_us > 0 ? 1000000 / period_us : 0;
+            }
+        }
+    return mw_ring_room((n > n_points ? n : n_points) * 5 / 4 + SPARE, BUS_SAMPLES);
+}
+
+/* A round of counters, and an event of each bus and device. */
+static uint32_t reports_room(const struct bus_stage *stage)
+{
+    int64_t n = SPARE;
+    for (size_t i = 0; i < stage->n_entries; i++)
+        n += 2 * (1 + (int64_t)stage->entries[i].n_devices);
+    return mw_ring_room(n, BUS_REPORTS);
+}
+
+static int make_rings(struct bus_stage *stage)
+{
+    uint32_t n_samples = samples_room(stage), n_reports = reports_room(stage);
+    stage->sample_items = calloc(n_samples, sizeof *stage->sample_items);
+    stage->report_items = calloc(n_reports, sizeof *stage->report_items);
+    if (!stage->sample_items || !stage->report_items)
+        return MW_ERR_NO_MEMORY;
+    mw_ring_init(&stage->samples, stage->sample_items, sizeof *stage->sample_items, n_samples);
+    mw_ring_init(&stage->reports, stage->report_items, sizeof *stage->report_items, n_reports);
+    return MW_OK;
+}
+
 int bus_stage_create(struct bus_stage **ret_stage, const struct config *config,
                      const uint32_t *buses, size_t n_buses, int64_t epoch_us,
                      struct worker *pipeline)
@@ -181,24 +233,22 @@ int bus_stage_create(struct bus_stage **ret_stage, const struct config *config,
     stage->config = config;
     stage->pipeline = pipeline;
     stage->entries = calloc(n_buses + 1, sizeof *stage->entries);
-    stage->sample_items = calloc(BUS_SAMPLES, sizeof *stage->sample_items);
-    stage->report_items = calloc(BUS_REPORTS, sizeof *stage->report_items);
     stage->answer_items = calloc(BUS_ANSWERS, sizeof *stage->answer_items);
     stage->frame_items = calloc(BUS_FRAMES, sizeof *stage->frame_items);
-    if (!stage->entries || !stage->sample_items || !stage->report_items || !stage->answer_items ||
-        !stage->frame_items)
+    if (!stage->entries || !stage->answer_items || !stage->frame_items)
         goto fail;
     mw_ring_init(&stage->orders, stage->order_items, sizeof stage->order_items[0], BUS_ORDERS);
     mw_ring_init(&stage->answers, stage->answer_items, sizeof *stage->answer_items, BUS_ANSWERS);
     mw_ring_init(&stage->frames, stage->frame_items, sizeof *stage->frame_items, BUS_FRAMES);
-    mw_ring_init(&stage->samples, stage->sample_items, sizeof *stage->sample_items, BUS_SAMPLES);
-    mw_ring_init(&stage->reports, stage->report_items, sizeof *stage->report_items, BUS_REPORTS);
     for (size_t i = 0; i < n_buses; i++) {
         stage->n_entries = i + 1;
         result = open_entry(stage, &stage->entries[i], buses[i], epoch_us);
         if (result < 0)
             goto fail;
     }
+    result = make_rings(stage);
+    if (result < 0)
+        goto fail;
     *ret_stage = stage;
     return MW_OK;
 fail:

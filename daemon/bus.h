@@ -10,11 +10,18 @@
 #include "daemon/worker.h"
 #include "fieldbus/trace.h"
 
-#define BUS_SAMPLES 8192 /* waiting for the pipeline; more are dropped and counted */
-#define BUS_REPORTS 1024
-#define BUS_ORDERS  512 /* people's, all buses of the stage; full: they are told to ask again */
-#define BUS_ANSWERS 16  /* at most one per bus is under way */
-#define BUS_FRAMES  256 /* of a recording, waiting for the main thread; more are counted as lost */
+/* Waiting for the pipeline at most; the rings are as large as the stage's points and devices need.
+ * What finds no room is dropped and counted. */
+#define BUS_SAMPLES 8192
+#define BUS_REPORTS 4096
+/* The pipeline is woken at once for events and for samples that come this long after the last time;
+ * others wait for those, at most until the second. 28: every third sample of 10 ms, with 2 ms to
+ * spare, so that a fast device costs no timer of its own. */
+#define BUS_HANDOVER_US      28000
+#define BUS_HANDOVER_LAST_US 40000
+#define BUS_ORDERS           512 /* people's, all buses of the stage; full: they are told to ask again */
+#define BUS_ANSWERS          16 /* at most one per bus is under way */
+#define BUS_FRAMES           256 /* of a recording, waiting for the main thread; more are counted as lost */
 
 struct bus_entry {
     uint32_t bus; /* index in the configuration */
@@ -44,9 +51,12 @@ struct bus_stage {
     struct worker *worker;   /* its own, woken when there are orders; NULL: it is called anyway */
     struct worker *pipeline; /* woken when samples came */
     uint32_t current_bus;
-    bool pushed;
-    struct clock_time now; /* of the running step */
+    bool pushed;           /* samples, in the running step */
+    bool urgent;           /* an event waits */
+    bool waits;            /* something pushed earlier does */
+    int64_t told_us;       /* monotonic: when the pipeline was woken last */
     int64_t stats_us;      /* monotonic: next hand-out of counters */
+    struct clock_time now; /* of the running step */
 };
 
 /* buses: indexes served by this stage. Borrows config and pipeline until destroyed. */

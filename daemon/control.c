@@ -137,6 +137,9 @@ static const char *answer(struct pipeline *p, const char *verb, const char *subj
         return "{\"error\":\"it is in alarm: a fault must not be learned; repair it, or say "
                "'repaired'\","
                "\"code\":75}\n";
+    case MW_ERR_INVALID:
+        return "{\"error\":\"there is no history to learn from: store.history is off\","
+               "\"code\":78}\n";
     case MW_ERR_AGAIN: return "{\"error\":\"busy; ask again\",\"code\":75}\n";
     case MW_ERR_UNSUPPORTED: return "{\"error\":\"no such request\",\"code\":64}\n";
     default: return "{\"error\":\"failed\",\"code\":70}\n";

@@ -6,16 +6,23 @@
 #include "daemon/notify.h"
 #include "daemon/stamps.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define STATUS_US      5000000
+#define STATUS_US 5000000
+/* The database's files, the control socket's clients, wake-ups, the broker, 20 name look-ups of
+ * glibc with two sockets each. */
+#define OTHER_DESCRIPTORS 128
+static_assert(GATEWAY_TCP_THREADS * STAGE_MAX_DESCRIPTORS >= CONFIG_MAX_DEVICES,
+              "every connection can be waited for");
 #define SAVING_US      5000000
 #define SAVING_POLL_MS 20
 
@@ -108,6 +115,29 @@ static void forget_proxies(void)
 {
     unsetenv("http_proxy");
     unsetenv("https_proxy");
+}
+
+/* Every bus holds a descriptor at times; all else together fewer than OTHER_DESCRIPTORS. The soft
+ * limit is raised as far as that needs and no further. */
+static int reserve_descriptors(const struct config *config)
+{
+    rlim_t wanted = config->n_buses + OTHER_DESCRIPTORS;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return MW_ERR_IO;
+    if (limit.rlim_cur >= wanted)
+        return MW_OK;
+    if (limit.rlim_max >= wanted) {
+        limit.rlim_cur = wanted;
+        return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? MW_ERR_IO : MW_OK;
+    }
+    char what[160];
+    snprintf(what, sizeof what,
+             "%zu buses need %llu file descriptors and %llu are allowed (LimitNOFILE= of the unit, "
+             "ulimit -n)",
+             config->n_buses, (unsigned long long)wanted, (unsigned long long)limit.rlim_max);
+    journal_failed("start", what);
+    return MW_ERR_TOO_BIG;
 }
 
 static int open_signals(struct gateway *g)
@@ -251,7 +281,10 @@ int gateway_open(struct gateway *g, const struct config *config)
     char why[256];
     *g = (struct gateway){ .config = config, .signals = -1, .control = { .listener = -1 } };
     forget_proxies();
-    int result = open_signals(g);
+    int result = reserve_descriptors(config);
+    if (result < 0)
+        return result;
+    result = open_signals(g);
     if (result >= 0)
         result = init_workers(g);
     if (result >= 0)

@@ -10,18 +10,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-void machine_init(struct machine *machine, const struct config *all, uint32_t index)
+int machine_init(struct machine *machine, const struct config *all, uint32_t index)
 {
     const struct machine_config *config = &all->machines[index];
     *machine = (struct machine){ .all = all, .config = config, .index = index };
     mw_framer_init(&machine->framer, config->detector.n_channels);
-    mw_detector_init(&machine->detector, &config->detector);
     machine->newest.channel = MW_CHANNEL_NONE;
-    for (uint32_t c = 0; c < MW_MAX_CHANNELS; c++)
+    uint32_t n = config->detector.n_channels;
+    machine->detector_memory = malloc(mw_detector_bytes(&config->detector));
+    machine->sensor_alarms = calloc(n, sizeof machine->sensor_alarms[0]);
+    machine->newest_of_sensor = calloc(n, sizeof machine->newest_of_sensor[0]);
+    if (!machine->detector_memory || !machine->sensor_alarms || !machine->newest_of_sensor)
+        return MW_ERR_NO_MEMORY;
+    mw_detector_init(&machine->detector, &config->detector, machine->detector_memory);
+    for (uint32_t c = 0; c < n; c++)
         machine->newest_of_sensor[c].channel = (uint8_t)c;
+    return MW_OK;
 }
 
-void machine_finish(struct machine *machine)
+static void drop_model(struct machine *machine)
 {
     free(machine->model);
     free(machine->model_memory);
@@ -31,10 +38,23 @@ void machine_finish(struct machine *machine)
     machine->model_memory = NULL;
 }
 
+void machine_finish(struct machine *machine)
+{
+    drop_model(machine);
+    free(machine->waiting_model);
+    free(machine->detector_memory);
+    free(machine->sensor_alarms);
+    free(machine->newest_of_sensor);
+    machine->waiting_model = NULL;
+    machine->detector_memory = NULL;
+    machine->sensor_alarms = NULL;
+    machine->newest_of_sensor = NULL;
+}
+
 /* The fastest kernels that this processor has; without memory, the fastest that need none. */
 static void accelerate(struct machine *machine)
 {
-    struct mw_model *model = &machine->detector.score.model;
+    struct mw_model *model = &machine->detector.score->model;
     uint32_t cpu = host_cpu();
     size_t n = mw_model_packed_bytes(model, cpu);
     machine->packed = n ? aligned_alloc(MW_DENSE_PACKED_ALIGN, n) : NULL;
@@ -58,7 +78,7 @@ int machine_install(struct machine *machine, uint8_t *bytes, size_t n_bytes,
         free(bytes);
         return result;
     }
-    machine_finish(machine);
+    drop_model(machine);
     machine->model = bytes;
     machine->n_model = n_bytes;
     machine->model_memory = memory;
@@ -82,7 +102,7 @@ static void note(struct machine *machine, const struct mw_finding *finding)
         finding->active ? finding->severity : MW_SEVERITY_NONE;
     machine->changed = true;
     if (finding->detector == MW_DETECTOR_SENSOR) {
-        if (finding->channel < MW_MAX_CHANNELS && finding->active)
+        if (finding->channel < machine->config->detector.n_channels && finding->active)
             machine->newest_of_sensor[finding->channel] = *finding;
     } else if (finding->active) {
         machine->newest = *finding;
@@ -209,6 +229,12 @@ void machine_point(const struct machine *machine, uint8_t channel, char *ret_poi
     snprintf(ret_point, cap, "%.32s.%.32s", device->name, machine->all->points[point].name);
 }
 
+/* The alarm ends with the frame that ends its last finding, not at a time of its own. */
+static bool returns_at_once(const struct machine *machine)
+{
+    return machine->config->alarm.off_delay_us == 0 && !machine->config->alarm.latch;
+}
+
 struct mw_alert machine_alert(const struct machine *machine, uint32_t alarm,
                               enum mw_alert_event event, bool clock_synced, int64_t at_us)
 {
@@ -229,11 +255,14 @@ struct mw_alert machine_alert(const struct machine *machine, uint32_t alarm,
                               .clear_below = 1.0f };
     /* The measurement's time, also where it is one that returned; else, for what people do, now. */
     bool speaks = event == MW_ALERT_RAISED || event == MW_ALERT_ESCALATED;
-    int64_t measured_us = speaks ? finding->at_us : machine->verdict.at_us;
-    bool measured = (speaks || event == MW_ALERT_CLEARED) && measured_us != 0;
-    alert.at_us = measured ? measured_us : at_us;
+    bool returned = event == MW_ALERT_CLEARED;
+    int64_t measured_us = speaks ? finding->at_us : returned ? machine->verdict.at_us : 0;
+    if (returned && own && returns_at_once(machine) && machine->returned.at_us)
+        measured_us = machine->returned.at_us;
+    alert.at_us = measured_us ? measured_us : at_us;
     if (finding->detector == MW_DETECTOR_MODEL) {
-        alert.clear_below = machine->detector.score.card.off_ratio;
+        if (machine->detector.score)
+            alert.clear_below = machine->detector.score->card.off_ratio;
         if (!speaks)
             alert.score = machine->verdict.score;
     } else if (event == MW_ALERT_CLEARED) {

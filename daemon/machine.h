@@ -20,18 +20,19 @@ struct machine {
     uint32_t index;
     struct mw_framer framer;
     struct mw_detector detector;
-    uint8_t *model;     /* the installed .tflite, owned */
-    void *model_memory; /* owned */
-    void *packed;       /* the kernels' form of its weights, owned */
+    void *detector_memory; /* owned */
+    uint8_t *model;        /* the installed .tflite, owned */
+    void *model_memory;    /* owned */
+    void *packed;          /* the kernels' form of its weights, owned */
     size_t n_model;
     uint8_t digest[MW_SHA256_BYTES];
     struct mw_verdict verdict; /* newest */
     struct alarm alarm;
-    struct alarm sensor_alarms[MW_MAX_CHANNELS];
+    struct alarm *sensor_alarms;                                 /* [n_channels], owned */
     uint8_t severities[MW_MAX_CHANNELS + 1][MW_CONDITION_COUNT]; /* of what is active */
-    struct mw_finding returned; /* the machine's finding that ended last */
-    struct mw_finding newest;   /* of the machine's findings */
-    struct mw_finding newest_of_sensor[MW_MAX_CHANNELS];
+    struct mw_finding returned;          /* the machine's finding that ended last */
+    struct mw_finding newest;            /* of the machine's findings */
+    struct mw_finding *newest_of_sensor; /* [n_channels], owned */
     uint64_t n_frames, n_judged;
     uint64_t last_alert_seq;
     int64_t saved_us;       /* monotonic: detector state handed to the store */
@@ -44,8 +45,8 @@ struct machine {
     struct learn_progress learn;
 };
 
-/* index: of the machine in all->machines. */
-void machine_init(struct machine *machine, const struct config *all, uint32_t index);
+/* index: of the machine in all->machines. MW_ERR_NO_MEMORY: machine_finish is still due. */
+int machine_init(struct machine *machine, const struct config *all, uint32_t index);
 void machine_finish(struct machine *machine);
 
 /* Takes over bytes (also on failure: they are freed) and makes them the model. */

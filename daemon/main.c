@@ -6,6 +6,7 @@
 #include "daemon/journal.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -23,7 +24,7 @@ static void usage(FILE *to)
           "Exit status: 0 stopped as asked, 64 usage, 66 no such file, 71 out of memory,\n"
           "74 the configuration cannot be read, or store or socket failed, 75 another millwrightd "
           "runs,\n"
-          "78 the configuration is wrong.\n",
+          "78 the configuration is wrong, or needs more than this system allows.\n",
           to);
 }
 
@@ -44,6 +45,7 @@ static int exit_status(int result)
     case MW_ERR_NOT_FOUND: return EX_NOINPUT;
     case MW_ERR_STATE: return EX_TEMPFAIL;
     case MW_ERR_NO_MEMORY: return EX_OSERR;
+    case MW_ERR_TOO_BIG: return EX_CONFIG; /* for this system's limits: trying again is no use */
     default: return EX_IOERR;
     }
 }
@@ -59,9 +61,19 @@ static int load_status(int result)
     }
 }
 
+/* One heap for all threads, which allocate little once they run: each would else get its own. What
+ * reading the configuration took, several times its size, goes back to the system. */
+static void keep_memory_small(void)
+{
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024); /* and stays there: what is large goes back when freed */
+    malloc_trim(0);
+}
+
 static int run(const char *file, const struct config *config)
 {
     struct gateway gateway;
+    keep_memory_small();
     int result = gateway_open(&gateway, config);
     if (result >= 0) {
         journal_started(config, file);

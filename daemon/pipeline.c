@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FRAME_ITEMS  4096
+#define FRAME_US     4000000 /* frames of so long may wait for the store */
+#define FRAMES_LEAST 64
+#define FRAMES_MOST  4096
 #define ORDER_ITEMS  512
 #define NEWS_ITEMS   1024
 #define TICK_US      200000
@@ -41,14 +43,23 @@ static int map_points(struct pipeline *p)
     return MW_OK;
 }
 
+static uint32_t frames_room(const struct config *c)
+{
+    int64_t n = FRAMES_LEAST;
+    for (size_t m = 0; m < c->n_machines; m++)
+        n += 1 + FRAME_US / c->machines[m].detector.period_us;
+    return c->store.no_history ? 1 : mw_ring_room(n, FRAMES_MOST);
+}
+
 static int make_rings(struct pipeline *p)
 {
-    p->frame_items = calloc(FRAME_ITEMS, sizeof *p->frame_items);
+    uint32_t n_frames = frames_room(p->config);
+    p->frame_items = calloc(n_frames, sizeof *p->frame_items);
     p->order_items = calloc(ORDER_ITEMS, sizeof *p->order_items);
     p->news_items = calloc(NEWS_ITEMS, sizeof *p->news_items);
     if (!p->frame_items || !p->order_items || !p->news_items)
         return MW_ERR_NO_MEMORY;
-    mw_ring_init(&p->frames, p->frame_items, sizeof *p->frame_items, FRAME_ITEMS);
+    mw_ring_init(&p->frames, p->frame_items, sizeof *p->frame_items, n_frames);
     mw_ring_init(&p->orders, p->order_items, sizeof *p->order_items, ORDER_ITEMS);
     mw_ring_init(&p->link_news, p->news_items, sizeof *p->news_items, NEWS_ITEMS);
     p->blob_bytes = MW_DETECTOR_STATE_MAX;
@@ -76,8 +87,13 @@ int pipeline_create(struct pipeline **ret_pipeline, const struct config *config,
         pipeline_destroy(p);
         return MW_ERR_NO_MEMORY;
     }
-    for (uint32_t m = 0; m < config->n_machines; m++)
-        machine_init(&p->machines[m], config, m);
+    int result = MW_OK;
+    for (uint32_t m = 0; result >= 0 && m < config->n_machines; m++)
+        result = machine_init(&p->machines[m], config, m);
+    if (result < 0) {
+        pipeline_destroy(p);
+        return result;
+    }
     *ret_pipeline = p;
     return MW_OK;
 }
@@ -86,10 +102,8 @@ void pipeline_destroy(struct pipeline *p)
 {
     if (!p)
         return;
-    for (size_t m = 0; p->machines && m < p->config->n_machines; m++) {
+    for (size_t m = 0; p->machines && m < p->config->n_machines; m++)
         machine_finish(&p->machines[m]);
-        free(p->machines[m].waiting_model);
-    }
     free(p->machines);
     free(p->devices);
     free(p->watched_buses);
@@ -120,8 +134,12 @@ static void take_frame(void *ctx, const struct mw_frame *frame)
     struct frame_record record = { .machine = f->machine->index,
                                    .score = judged ? f->machine->verdict.score : -1.0f,
                                    .frame = stamped };
+    if (f->pipeline->config->store.no_history)
+        return;
     mw_ring_push(&f->pipeline->frames, &record);
-    f->pipeline->store_news = true;
+    /* The store looks by itself soon enough, unless there is little room left. */
+    if (mw_ring_count(&f->pipeline->frames) >= f->pipeline->frames.capacity / 2)
+        f->pipeline->store_news = true;
 }
 
 static void take_sample(struct pipeline *p, const struct mw_sample *sample)
@@ -362,6 +380,8 @@ int pipeline_learn(struct pipeline *p, const char *machine)
     struct machine *m = pipeline_machine(p, machine);
     if (!m)
         return MW_ERR_NOT_FOUND;
+    if (p->config->store.no_history)
+        return MW_ERR_INVALID;
     if (m->learn.phase == LEARN_COLLECTING || m->learn.phase == LEARN_TRAINING ||
         m->learn.phase == LEARN_INSTALLING)
         return MW_ERR_STATE;

@@ -83,7 +83,8 @@ void pipeline_store_report(struct pipeline *pipeline, struct store_report *repor
 void pipeline_link_report(struct pipeline *pipeline, const struct link_report *report);
 
 /* Requests of people. MW_ERR_NOT_FOUND: no such machine; MW_ERR_STATE: it learns already;
- * MW_ERR_REFUSED: it is in alarm; MW_ERR_AGAIN: no room, ask again. */
+ * MW_ERR_REFUSED: it is in alarm; MW_ERR_AGAIN: no room, ask again; MW_ERR_INVALID: history is off,
+ * and there is nothing to learn from. */
 int pipeline_acknowledge(struct pipeline *pipeline, const char *subject,
                          const struct clock_time *now);
 int pipeline_accept(struct pipeline *pipeline, const char *machine, const struct clock_time *now);

@@ -11,6 +11,7 @@ static void move_machine(const struct timebase *t, struct machine *m, int64_t no
     timebase_move(t, now_us, &m->state_since_us);
     timebase_move(t, now_us, &m->alarm.since_us);
     timebase_move(t, now_us, &m->newest.at_us);
+    timebase_move(t, now_us, &m->returned.at_us);
     for (uint32_t c = 0; c < m->config->detector.n_channels; c++) {
         timebase_move(t, now_us, &m->sensor_alarms[c].since_us);
         timebase_move(t, now_us, &m->newest_of_sensor[c].at_us);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TEXT_STEP 4096 /* the answer grows by at least this much */
+
 static json_t *number(float v)
 {
     return isfinite(v) ? json_real((double)v) : json_null();
@@ -131,30 +133,17 @@ static json_t *machine(const struct machine *m)
                      "learn", learning(&m->learn), "channels", channels);
 }
 
-static json_t *machines(const struct pipeline *p, const char *only)
+static json_t *device(const struct pipeline *p, size_t d, const struct clock_time *now)
 {
-    json_t *list = json_array();
-    for (size_t i = 0; i < p->config->n_machines; i++)
-        if (!only || strcmp(only, p->config->machines[i].name) == 0)
-            json_array_append_new(list, machine(&p->machines[i]));
-    return list;
-}
-
-static json_t *devices(const struct pipeline *p, const char *only, const struct clock_time *now)
-{
-    json_t *list = json_array();
-    for (size_t d = 0; !only && d < p->config->n_devices; d++) {
-        const struct device_config *config = &p->config->devices[d];
-        json_t *device = poll_stats(&p->devices[d].stats);
-        json_object_set_new(device, "name", json_string(config->name));
-        json_object_set_new(device, "bus", json_string(p->config->buses[config->bus].name));
-        json_object_set_new(device, "unit", json_integer(config->unit));
-        json_object_set_new(device, "health", json_string(health_text(p->devices[d].health)));
-        json_object_set_new(device, "n_refused", json_integer(p->devices[d].refusals.n));
-        json_object_set_new(device, "refused", refusals(&p->devices[d].refusals, now));
-        json_array_append_new(list, device);
-    }
-    return list;
+    const struct device_config *config = &p->config->devices[d];
+    json_t *device = poll_stats(&p->devices[d].stats);
+    json_object_set_new(device, "name", json_string(config->name));
+    json_object_set_new(device, "bus", json_string(p->config->buses[config->bus].name));
+    json_object_set_new(device, "unit", json_integer(config->unit));
+    json_object_set_new(device, "health", json_string(health_text(p->devices[d].health)));
+    json_object_set_new(device, "n_refused", json_integer(p->devices[d].refusals.n));
+    json_object_set_new(device, "refused", refusals(&p->devices[d].refusals, now));
+    return device;
 }
 
 /* So that a tool on this computer knows which bus has the port it was told. */
@@ -165,17 +154,13 @@ static json_t *where(const struct bus_config *bus)
     return json_sprintf("%s:%u", bus->host, (unsigned)bus->port);
 }
 
-static json_t *buses(const struct pipeline *p)
+static json_t *bus(const struct pipeline *p, size_t b)
 {
-    json_t *list = json_array();
-    for (size_t b = 0; b < p->config->n_buses; b++) {
-        json_t *bus = poll_stats(&p->watched_buses[b].stats);
-        json_object_set_new(bus, "name", json_string(p->config->buses[b].name));
-        json_object_set_new(bus, "overloaded", json_boolean(p->watched_buses[b].overloaded));
-        json_object_set_new(bus, "where", where(&p->config->buses[b]));
-        json_array_append_new(list, bus);
-    }
-    return list;
+    json_t *bus = poll_stats(&p->watched_buses[b].stats);
+    json_object_set_new(bus, "name", json_string(p->config->buses[b].name));
+    json_object_set_new(bus, "overloaded", json_boolean(p->watched_buses[b].overloaded));
+    json_object_set_new(bus, "where", where(&p->config->buses[b]));
+    return bus;
 }
 
 static json_t *broker(const struct pipeline *p)
@@ -209,28 +194,104 @@ static json_t *store(const struct pipeline *p)
         "samples_lost", (json_int_t)samples_lost(p));
 }
 
+/* The answer as it grows. Ten thousand points as one tree of objects would be some 12 MiB. */
+struct text {
+    char *bytes;
+    size_t n, cap;
+    bool failed;
+};
+
+static int append(const char *bytes, size_t n, void *ctx)
+{
+    struct text *t = ctx;
+    if (t->cap - t->n < n && !t->failed) {
+        size_t cap = 2 * t->cap + n + TEXT_STEP;
+        char *larger = realloc(t->bytes, cap);
+        t->failed = !larger;
+        if (larger) {
+            t->bytes = larger;
+            t->cap = cap;
+        }
+    }
+    if (t->failed)
+        return -1;
+    memcpy(t->bytes + t->n, bytes, n);
+    t->n += n;
+    return 0;
+}
+
+static void add(struct text *t, const char *words)
+{
+    append(words, strlen(words), t);
+}
+
+/* Takes the value over. */
+static void add_value(struct text *t, json_t *value)
+{
+    if (!value || json_dump_callback(value, append, t, JSON_COMPACT) < 0)
+        t->failed = true;
+    json_decref(value);
+}
+
+static void add_buses(struct text *t, const struct pipeline *p)
+{
+    add(t, ",\"buses\":[");
+    for (size_t b = 0; b < p->config->n_buses; b++) {
+        add(t, b > 0 ? "," : "");
+        add_value(t, bus(p, b));
+    }
+    add(t, "]");
+}
+
+static void add_devices(struct text *t, const struct pipeline *p, const char *only,
+                        const struct clock_time *now)
+{
+    add(t, ",\"devices\":[");
+    for (size_t d = 0; !only && d < p->config->n_devices; d++) {
+        add(t, d > 0 ? "," : "");
+        add_value(t, device(p, d, now));
+    }
+    add(t, "]");
+}
+
+static void add_machines(struct text *t, const struct pipeline *p, const char *only)
+{
+    bool first = true;
+    add(t, ",\"machines\":[");
+    for (size_t i = 0; i < p->config->n_machines; i++) {
+        if (only && strcmp(only, p->config->machines[i].name) != 0)
+            continue;
+        add(t, first ? "" : ",");
+        add_value(t, machine(&p->machines[i]));
+        first = false;
+    }
+    add(t, "]");
+}
+
+static json_t *gateway(const struct pipeline *p, const struct clock_time *now)
+{
+    return json_pack("{ss ss ss sI sI sb sI sI sI so so}", "version", MW_VERSION, "site",
+                     p->config->site, "gateway", p->config->gateway, "ts_ms",
+                     (json_int_t)(now->utc_us / 1000), "uptime_s",
+                     (json_int_t)((now->mono_us - p->started_us) / 1000000), "clock_synced",
+                     (int)p->timebase.synced, "polls", (json_int_t)pipeline_polls(p), "windows",
+                     (json_int_t)pipeline_windows(p), "bytes_polled",
+                     (json_int_t)pipeline_bytes_polled(p), "broker", broker(p), "store", store(p));
+}
+
 char *status_json(const struct pipeline *p, const char *only, const struct clock_time *now)
 {
-    json_t *root = json_pack(
-        "{ss ss ss sI sI sb sI sI sI so so so so so}", "version", MW_VERSION, "site",
-        p->config->site, "gateway", p->config->gateway, "ts_ms", (json_int_t)(now->utc_us / 1000),
-        "uptime_s", (json_int_t)((now->mono_us - p->started_us) / 1000000), "clock_synced",
-        (int)p->timebase.synced, "polls", (json_int_t)pipeline_polls(p), "windows",
-        (json_int_t)pipeline_windows(p), "bytes_polled", (json_int_t)pipeline_bytes_polled(p),
-        "broker", broker(p), "store", store(p), "buses", buses(p), "devices", devices(p, only, now),
-        "machines", machines(p, only));
-    if (!root)
-        return NULL;
-    char *text = json_dumps(root, JSON_COMPACT);
-    json_decref(root);
-    if (!text)
-        return NULL;
-    size_t n = strlen(text);
-    char *line = realloc(text, n + 2);
-    if (!line) {
-        free(text);
+    struct text text = { 0 };
+    add_value(&text, gateway(p, now));
+    if (text.n > 0)
+        text.n--; /* the brace is closed behind the lists */
+    add_buses(&text, p);
+    add_devices(&text, p, only, now);
+    add_machines(&text, p, only);
+    append("}\n", sizeof "}\n", &text);
+    if (text.failed) {
+        free(text.bytes);
         return NULL;
     }
-    memcpy(line + n, "\n", 2);
-    return line;
+    return text.bytes;
 }

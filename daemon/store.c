@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-#define IDLE_US          500000
 #define STATS_US         1000000
 #define PRUNE_US         60000000
 #define RETRY_US         1000000
@@ -181,14 +180,20 @@ static void tell_highest(struct store_stage *s)
 
 /* ---- history ---- */
 
-void store_take_frames(struct store_stage *s)
+bool store_take_frames(struct store_stage *s)
 {
     struct frame_record record;
     for (int i = 0; i < FRAMES_STEP && mw_ring_pop(&s->pipeline->frames, &record); i++) {
+        struct history_writer *writer = s->writers[record.machine];
+        bool waits = s->due[record.machine];
         learner_count(s, &record);
-        if (history_add(s->writers[record.machine], &record.frame, record.score) > 0)
+        if (history_add(writer, &record.frame, record.score) > 0)
             s->due[record.machine] = true;
+        /* While nothing can be written, waiting would only fill the ring as well. */
+        if (!waits && !s->failing && history_is_full(writer))
+            break;
     }
+    return mw_ring_count(&s->pipeline->frames) > 0;
 }
 
 /* Retention first: after a full disk it is what lets history be written again. */
@@ -285,7 +290,7 @@ static int keep_history(struct store_stage *s, const struct clock_time *now)
 static int64_t step(void *ctx, const struct clock_time *now)
 {
     struct store_stage *s = ctx;
-    store_take_frames(s);
+    bool more = store_take_frames(s);
     hand_out_stats(s, now->mono_us);
     if (now->mono_us < s->retry_us)
         return s->retry_us - now->mono_us;
@@ -303,9 +308,9 @@ static int64_t step(void *ctx, const struct clock_time *now)
     if (!s->in_group && serve_link(s) < 0)
         s->retry_us = now->mono_us + RETRY_US;
     tell_highest(s);
-    if (mw_ring_count(&s->pipeline->orders) > s->n_orders)
+    if (more || mw_ring_count(&s->pipeline->orders) > s->n_orders)
         return 0;
-    return s->in_group ? s->commit_us - now->mono_us : IDLE_US;
+    return s->in_group ? s->commit_us - now->mono_us : STORE_IDLE_US;
 }
 
 struct stage store_stage(struct store_stage *stage)

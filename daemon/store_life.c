@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 
-#define REPORT_ITEMS 1024
+#define REPORT_ITEMS 512
+#define SPARE_FRAMES 16
 
 static int make_memory(struct store_stage *s)
 {
@@ -25,6 +26,13 @@ static int make_memory(struct store_stage *s)
     return MW_OK;
 }
 
+/* A block's frames, and those that come while it waits to be written. */
+static uint32_t frames_of_block(const struct store_stage *s, int64_t period_us)
+{
+    int64_t n = (s->config->store.block_us + STORE_IDLE_US) / period_us + SPARE_FRAMES;
+    return n < HISTORY_BLOCK_FRAMES ? (uint32_t)n : HISTORY_BLOCK_FRAMES;
+}
+
 static int make_writer(struct store_stage *s, uint32_t m)
 {
     const struct mw_detector_config *d = &s->config->machines[m].detector;
@@ -32,9 +40,9 @@ static int make_writer(struct store_stage *s, uint32_t m)
     for (uint16_t c = 0; c < d->n_channels; c++)
         names[c] = d->channels[c].name;
     int result = db_machine(s->db, store_machine_name(s, m), &s->machines[m]);
-    if (result >= 0)
+    if (result >= 0 && !s->config->store.no_history)
         result = history_writer_create(&s->writers[m], s->machines[m], names, d->n_channels,
-                                       s->config->store.block_us);
+                                       frames_of_block(s, d->period_us), s->config->store.block_us);
     return result;
 }
 
@@ -82,24 +90,31 @@ int store_stage_create(struct store_stage **ret_stage, const struct config *conf
     return MW_OK;
 }
 
+static int write_history(struct store_stage *s, int64_t now_us)
+{
+    int result = store_open_group(s, now_us);
+    for (size_t m = 0; result >= 0 && m < s->config->n_machines; m++) {
+        s->due[m] = false;
+        if (history_pending(s->writers[m]))
+            result = history_write(s->writers[m], s->db);
+    }
+    return result < 0 ? result : store_close_group(s, now_us);
+}
+
 /* A last try, whatever failed before: the orders that wait, then the history's rest. */
 static void write_rest(struct store_stage *s, struct clock_time now)
 {
     int result = MW_OK;
-    store_take_frames(s);
     while (result >= 0 &&
            (mw_ring_count(&s->pipeline->orders) > 0 || mw_ring_count(s->outbox_orders) > 0)) {
         result = store_apply_all(s, &now);
         if (result >= 0)
             result = store_close_group(s, now.mono_us);
     }
-    for (size_t m = 0; result >= 0 && m < s->config->n_machines; m++) {
-        result = store_open_group(s, now.mono_us);
-        if (result >= 0 && history_pending(s->writers[m]))
-            result = history_write(s->writers[m], s->db);
+    for (bool more = !s->config->store.no_history; result >= 0 && more;) {
+        more = store_take_frames(s);
+        result = write_history(s, now.mono_us);
     }
-    if (result >= 0)
-        result = store_close_group(s, now.mono_us);
     if (result < 0)
         store_abandon_group(s, "cannot store the rest", result, now.mono_us);
 }

@@ -6,6 +6,7 @@
 #include "daemon/store.h"
 
 #define STORE_NEWS_ITEMS 64
+#define STORE_IDLE_US    500000 /* frames wait at most this long in their ring, unless it fills up */
 
 const char *store_machine_name(const struct store_stage *stage, uint32_t machine);
 
@@ -21,7 +22,9 @@ void store_abandon_group(struct store_stage *stage, const char *what, int result
 
 /* store.c: applies everything that waits within one group; a detector's state of an order. */
 int store_apply_all(struct store_stage *stage, const struct clock_time *now);
-void store_take_frames(struct store_stage *stage);
+/* Frames into their writers; true where some were left in the ring, since a writer has become full
+ * that is to be written first. */
+bool store_take_frames(struct store_stage *stage);
 int store_put_blob(struct store_stage *stage, const struct store_order *order);
 
 /* learner.c: from history to an installed model. */

@@ -11,23 +11,64 @@
 
 #define CRITICAL_SCORE 3.0f
 
-static_assert(MW_TREND_SCORE == MW_MAX_CHANNELS, "the machine's row is the score's series");
+static size_t in_eights(size_t n_bytes)
+{
+    return (n_bytes + 7) / 8 * 8;
+}
 
-void mw_detector_init(struct mw_detector *d, const struct mw_detector_config *config)
+#define SCORE_BYTES in_eights(sizeof(struct mw_score))
+
+#define ANCHOR_BYTES (MW_LIMITS_ANCHORS * sizeof(struct mw_limits_anchor))
+
+static bool has_rate(const struct mw_detector_config *config, size_t channel)
+{
+    return config->channels[channel].limits.armed & MW_LIMIT_RATE;
+}
+
+size_t mw_detector_bytes(const struct mw_detector_config *config)
+{
+    size_t n = config->n_channels, n_rates = 0;
+    for (size_t c = 0; c < n; c++)
+        n_rates += has_rate(config, c);
+    return in_eights(n * sizeof(struct mw_limits)) + in_eights(n * sizeof(struct mw_sensor)) +
+           in_eights(n * sizeof(struct mw_sensor_habit)) + n_rates * in_eights(ANCHOR_BYTES) +
+           mw_trend_bytes(&config->trend, config->n_channels);
+}
+
+/* The next n_bytes of the memory. */
+static void *cut(uint8_t **memory, size_t n_bytes)
+{
+    void *piece = *memory;
+    *memory += in_eights(n_bytes);
+    return piece;
+}
+
+void mw_detector_init(struct mw_detector *d, const struct mw_detector_config *config, void *memory)
 {
     assert(config->n_channels >= 1 && config->n_channels <= MW_MAX_CHANNELS);
+    assert((uintptr_t)memory % 8 == 0);
+    uint8_t *rest = memory;
+    size_t n = config->n_channels;
     *d = (struct mw_detector){ .config = config };
-    for (uint16_t c = 0; c < config->n_channels; c++) {
-        mw_limits_init(&d->limits[c]);
+    d->limits = cut(&rest, n * sizeof d->limits[0]);
+    d->sensors = cut(&rest, n * sizeof d->sensors[0]);
+    d->habits = cut(&rest, n * sizeof d->habits[0]);
+    for (size_t c = 0; c < n; c++) {
+        mw_limits_init(&d->limits[c], has_rate(config, c) ? cut(&rest, ANCHOR_BYTES) : NULL);
         mw_sensor_init(&d->sensors[c]);
+        d->habits[c] = (struct mw_sensor_habit){ 0 };
     }
-    mw_trend_init(&d->trend);
+    mw_trend_init(&d->trend, &config->trend, config->n_channels, rest);
 }
 
 int mw_detector_measure(const uint8_t *tflite, size_t n_bytes, size_t *ret_memory_bytes,
                         struct mw_model_fault *ret_why)
 {
-    return mw_model_measure(tflite, n_bytes, ret_memory_bytes, ret_why);
+    size_t n_model = 0;
+    int result = mw_model_measure(tflite, n_bytes, &n_model, ret_why);
+    if (result == MW_OK)
+        *ret_memory_bytes = SCORE_BYTES + n_model;
+    return result;
 }
 
 /* The machine's channel of this name that the model may know; MW_CHANNEL_NONE: there is none. */
@@ -82,11 +123,11 @@ static void take_up(struct mw_detector *d, const uint8_t *channels, const uint8_
         mw_trend_recommission_score(&d->trend);
     memcpy(d->digest, digest, sizeof d->digest);
     end_alarm(&d->alarm); /* its channel and numbers stay for the finding's end */
-    for (uint16_t c = 0; c < MW_MAX_CHANNELS; c++)
+    for (uint16_t c = 0; c < d->config->n_channels; c++)
         d->habits[c] = (struct mw_sensor_habit){ 0 };
-    for (uint16_t k = 0; k < d->score.card.n_channels; k++) {
+    for (uint16_t k = 0; k < d->score->card.n_channels; k++) {
         d->card_channels[k] = channels[k];
-        d->habits[channels[k]] = habit(&d->score.card.channels[k]);
+        d->habits[channels[k]] = habit(&d->score->card.channels[k]);
     }
 }
 
@@ -95,9 +136,15 @@ int mw_detector_install(struct mw_detector *d, const uint8_t *tflite, size_t n_b
 {
     struct mw_model model;
     struct mw_card card;
+    struct mw_score *score = memory;
     uint8_t channels[MW_MAX_CHANNELS], digest[MW_SHA256_BYTES];
+    if (memory_bytes < SCORE_BYTES)
+        return mw_fault(ret_why, MW_ERR_NO_MEMORY, "# bytes of memory are too few, # are needed",
+                        (int64_t)memory_bytes, (int64_t)SCORE_BYTES);
+    assert((uintptr_t)memory % 8 == 0);
     int result =
-        mw_model_init(&model, tflite, n_bytes, MW_ROUNDING_DOUBLE, memory, memory_bytes, ret_why);
+        mw_model_init(&model, tflite, n_bytes, MW_ROUNDING_DOUBLE, (uint8_t *)memory + SCORE_BYTES,
+                      memory_bytes - SCORE_BYTES, ret_why);
     if (result < 0)
         return result;
     if (!model.card)
@@ -108,10 +155,11 @@ int mw_detector_install(struct mw_detector *d, const uint8_t *tflite, size_t n_b
     result = match_channels(d->config, &card, channels, ret_why);
     if (result < 0)
         return result;
-    result = mw_score_init(&d->score, &card, &model, d->config->reanchor);
+    result = mw_score_init(score, &card, &model, d->config->reanchor);
     if (result < 0)
         return mw_fault(ret_why, result, "network and detector card are of different shapes", 0, 0);
     mw_sha256(tflite, n_bytes, digest);
+    d->score = score;
     take_up(d, channels, digest);
     return MW_OK;
 }
@@ -167,14 +215,14 @@ static struct mw_score_result run_model(struct mw_detector *d, const struct mw_f
     struct mw_score_result result = { .top_channel = MW_CHANNEL_NONE };
     float x[MW_MAX_CHANNELS];
     uint32_t valid = 0;
-    if (!d->score.present)
+    if (!d->score)
         return result;
-    for (uint16_t k = 0; k < d->score.card.n_channels; k++) {
+    for (uint16_t k = 0; k < d->score->card.n_channels; k++) {
         uint8_t c = d->card_channels[k];
         x[k] = frame->values[c];
         valid |= (trusted >> c & 1) << k;
     }
-    mw_score_step(&d->score, x, valid, frame->slot, &result);
+    mw_score_step(d->score, x, valid, frame->slot, &result);
     result.top_channel = machine_channel(d, result.top_channel);
     return result;
 }
@@ -202,7 +250,7 @@ static bool doubts(const struct mw_detector *d, uint8_t c)
 static bool any_channel(const struct mw_detector *d,
                         bool (*is)(const struct mw_detector *d, uint8_t c))
 {
-    for (uint16_t k = 0; k < d->score.card.n_channels; k++)
+    for (uint16_t k = 0; k < d->score->card.n_channels; k++)
         if (is(d, d->card_channels[k]))
             return true;
     return false;
@@ -225,7 +273,7 @@ static void follow_alarm(struct mw_detector *d, const struct mw_score_result *re
 {
     struct mw_detector_alarm *alarm = &d->alarm;
     if (alarm->running && any_channel(d, spoils)) {
-        mw_score_dismiss(&d->score);
+        mw_score_dismiss(d->score);
         end_alarm(alarm);
         return;
     }
@@ -255,7 +303,7 @@ void mw_detector_step(struct mw_detector *d, const struct mw_frame *frame,
     watch_limits(d, frame);
     struct mw_score_result result = run_model(d, frame, trusted);
     follow_alarm(d, &result, frame->mono_us);
-    mw_trend_step(&d->trend, &d->config->trend, frame->values, trusted, d->config->n_channels,
+    mw_trend_step(&d->trend, &d->config->trend, frame->values, trusted,
                   result.judged ? &result.score : NULL, frame->mono_us);
     *ret_verdict = (struct mw_verdict){
         .at_us = frame->at_us,
@@ -270,8 +318,8 @@ void mw_detector_step(struct mw_detector *d, const struct mw_frame *frame,
 
 void mw_detector_accept(struct mw_detector *d)
 {
-    if (d->score.present)
-        mw_score_accept(&d->score);
+    if (d->score)
+        mw_score_accept(d->score);
     end_alarm(&d->alarm);
     mw_trend_recommission(&d->trend);
 }
@@ -279,9 +327,9 @@ void mw_detector_accept(struct mw_detector *d)
 uint32_t mw_detector_contributors(const struct mw_detector *d,
                                   struct mw_contributor ret[MW_ALERT_CONTRIBUTORS])
 {
-    if (!d->score.present)
+    if (!d->score)
         return 0;
-    uint32_t n = mw_score_contributors(&d->score, ret);
+    uint32_t n = mw_score_contributors(d->score, ret);
     for (uint32_t i = 0; i < n; i++)
         ret[i].channel = machine_channel(d, ret[i].channel);
     return n;

@@ -66,11 +66,12 @@ struct mw_detector_alarm {
 
 struct mw_detector {
     const struct mw_detector_config *config; /* borrowed until the detector is no longer used */
-    struct mw_limits limits[MW_MAX_CHANNELS];
-    struct mw_sensor sensors[MW_MAX_CHANNELS];
-    struct mw_sensor_habit habits[MW_MAX_CHANNELS]; /* from the model's card */
+    /* by channel, in the memory given to init */
+    struct mw_limits *limits;
+    struct mw_sensor *sensors;
+    struct mw_sensor_habit *habits; /* from the model's card */
     struct mw_trend trend;
-    struct mw_score score; /* the model and its decision; absent until installed */
+    struct mw_score *score; /* the model and its decision, in its memory; NULL until installed */
     struct mw_detector_alarm alarm;
     uint8_t card_channels[MW_MAX_CHANNELS]; /* of the card's channel, the machine's */
     uint8_t digest[8]; /* of the installed model's file, first bytes; zero: none */
@@ -82,14 +83,22 @@ struct mw_detector {
     bool active[MW_MAX_CHANNELS + 1][MW_CONDITION_COUNT];
 };
 
-void mw_detector_init(struct mw_detector *detector, const struct mw_detector_config *config);
+/* Bytes of memory that the channels' state needs. config: settled; its channels, their rate limits
+ * and the baseline's length may not change any more. */
+size_t mw_detector_bytes(const struct mw_detector_config *config);
+
+/* memory: mw_detector_bytes, aligned to 8; borrowed, as config is, until the detector is no longer
+ * used. A detector may not be copied. */
+void mw_detector_init(struct mw_detector *detector, const struct mw_detector_config *config,
+                      void *memory);
 
 /* Bytes of memory mw_detector_install needs for this model file; or an error with words. */
 int mw_detector_measure(const uint8_t *tflite, size_t n_bytes, size_t *ret_memory_bytes,
                         struct mw_model_fault *ret_why);
 
 /* Replaces the model; limits, sensor watch and the points' trends go on, the score's trend is
- * commissioned anew for another model. Borrows tflite and memory until the next install. The window
+ * commissioned anew for another model. Borrows tflite and memory (aligned
+ * to 8, another than the present model's) until the next install. The window
  * starts empty; an active model finding is ended by the next step. MW_ERR_MISMATCH where the card's
  * channels are not the machine's score and context channels, by name; which of the two each is, the
  * card says. MW_ERR_UNSUPPORTED where there is no card. On failure the old model stays. */

@@ -146,10 +146,11 @@ static struct mw_detector_alarm get_alarm(struct mw_reader *r, bool *ret_told_cr
     return a;
 }
 
+/* score: NULL where there is no model. */
 static void put_score(struct mw_writer *w, const struct mw_score *score)
 {
     uint8_t bytes[MW_SCORE_STATE_MAX];
-    int n = score->present ? mw_score_save(score, bytes, sizeof bytes) : 0;
+    int n = score ? mw_score_save(score, bytes, sizeof bytes) : 0;
     assert(n >= 0);
     mw_put_u16le(w, (uint16_t)n);
     mw_put_bytes(w, bytes, (size_t)n);
@@ -170,10 +171,10 @@ int mw_detector_save(const struct mw_detector *d, uint8_t *ret_bytes, size_t cap
         mw_trend_put_series(&d->trend.series[c], &w);
     }
     put_active(&w, d->active[MW_MAX_CHANNELS]);
-    mw_trend_put_series(&d->trend.series[MW_TREND_SCORE], &w);
+    mw_trend_put_series(&d->trend.score, &w);
     mw_trend_put_clock(&d->trend.clock, &w);
     put_alarm(&w, d);
-    put_score(&w, &d->score);
+    put_score(&w, d->score);
     if (w.failed)
         return MW_ERR_NO_SPACE;
     mw_put_u32le(&w, mw_crc32(ret_bytes, w.at));
@@ -194,27 +195,27 @@ static uint8_t get_channel(struct mw_detector *d, struct mw_reader *r, bool take
 {
     char name[MW_NAME_MAX + 1] = { 0 };
     bool active[MW_CONDITION_COUNT];
-    struct mw_trend_series series = { 0 };
     mw_get_str8(r, name, sizeof name);
     get_active(r, active);
     struct mw_limits limits = get_limits(r);
     struct mw_sensor sensor = get_sensor(r);
-    mw_trend_get_series(&series, r);
     uint8_t c = r->failed ? MW_CHANNEL_NONE : channel_of(d->config, name);
-    if (!take || c == MW_CHANNEL_NONE)
+    take = take && c != MW_CHANNEL_NONE;
+    mw_trend_get_series(take ? &d->trend.series[c] : NULL, d->config->trend.n_baseline, r);
+    if (!take)
         return c;
     for (int i = 0; i < MW_LIMITS_COUNT; i++) /* a limit that was removed ends */
         limits.active[i] = limits.active[i] && (d->config->channels[c].limits.armed >> i & 1);
     memcpy(d->active[c], active, sizeof active);
+    limits.anchors = d->limits[c].anchors;
     d->limits[c] = limits;
     d->sensors[c] = sensor;
-    d->trend.series[c] = series;
     return c;
 }
 
 struct machine_state {
     bool active[MW_CONDITION_COUNT];
-    struct mw_trend_series series;
+    struct mw_reader series; /* where the score's series begins */
     struct mw_trend_clock clock;
     struct mw_detector_alarm alarm;
     bool told_critical;
@@ -226,7 +227,8 @@ static struct machine_state get_machine(struct mw_reader *r)
 {
     struct machine_state m = { 0 };
     get_active(r, m.active);
-    mw_trend_get_series(&m.series, r);
+    m.series = *r;
+    mw_trend_get_series(NULL, 0, r);
     mw_trend_get_clock(&m.clock, r);
     m.alarm = get_alarm(r, &m.told_critical);
     m.n_score_bytes = mw_get_u16le(r);
@@ -238,6 +240,7 @@ static struct machine_state get_machine(struct mw_reader *r)
 static bool take_machine(struct mw_detector *d, const struct machine_state *m, bool same_model,
                          const uint8_t *places)
 {
+    struct mw_reader series = m->series;
     memcpy(d->active[MW_MAX_CHANNELS], m->active, sizeof m->active);
     d->trend.clock = m->clock;
     d->told_critical = m->told_critical;
@@ -245,8 +248,8 @@ static bool take_machine(struct mw_detector *d, const struct machine_state *m, b
     d->alarm.channel =
         m->alarm.channel < MW_MAX_CHANNELS ? places[m->alarm.channel] : MW_CHANNEL_NONE;
     if (same_model &&
-        (!d->score.present || mw_score_restore(&d->score, m->score, m->n_score_bytes) == MW_OK)) {
-        d->trend.series[MW_TREND_SCORE] = m->series;
+        (!d->score || mw_score_restore(d->score, m->score, m->n_score_bytes) == MW_OK)) {
+        mw_trend_get_series(&d->trend.score, d->config->trend.n_baseline, &series);
         return true;
     }
     d->alarm.running = d->alarm.confirmed = d->alarm.critical = false;

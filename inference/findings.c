@@ -24,10 +24,15 @@ static uint8_t limit_bit(uint8_t condition)
     }
 }
 
+static const struct mw_trend_series *series_of(const struct mw_detector *d, uint32_t row)
+{
+    return row == MW_MAX_CHANNELS ? &d->trend.score : &d->trend.series[row];
+}
+
 /* Whether the condition holds now; row MW_MAX_CHANNELS is the machine. */
 static bool holds(const struct mw_detector *d, uint32_t row, uint8_t condition)
 {
-    bool trend = !d->config->trend.off && d->trend.series[row].active;
+    bool trend = !d->config->trend.off && series_of(d, row)->active;
     if (row == MW_MAX_CHANNELS)
         return condition == MW_CONDITION_ANOMALY ? d->alarm.confirmed
                                                  : condition == MW_CONDITION_TREND && trend;
@@ -72,9 +77,10 @@ static void describe_limit(const struct mw_detector *d, uint32_t c, struct mw_fi
 static void describe_trend(const struct mw_detector *d, uint32_t row, struct mw_finding *f)
 {
     f->detector = MW_DETECTOR_TREND;
-    f->value = d->trend.series[row].median;
-    f->expected = d->trend.series[row].centre;
-    f->score = d->trend.series[row].score;
+    const struct mw_trend_series *series = series_of(d, row);
+    f->value = series->median;
+    f->expected = series->centre;
+    f->score = series->score;
 }
 
 static void describe_model(const struct mw_detector *d, struct mw_finding *f)
@@ -124,19 +130,29 @@ static bool escalates(const struct mw_detector *d, uint32_t row, uint8_t conditi
            !d->told_critical;
 }
 
+/* What changed of one row; false where the verdict is full. */
+static bool tell_row(struct mw_detector *d, uint32_t row, int64_t at_us, struct mw_verdict *verdict)
+{
+    for (uint8_t k = MW_CONDITION_NONE + 1; k < MW_CONDITION_COUNT; k++) {
+        bool now = holds(d, row, k), escalated = escalates(d, row, k);
+        if (now == d->active[row][k] && !(now && escalated))
+            continue;
+        if (verdict->n_findings == MW_MAX_FINDINGS)
+            return false;
+        struct mw_finding *f = &verdict->findings[verdict->n_findings++];
+        f->at_us = at_us;
+        tell(d, row, k, now, f);
+        if (k == MW_CONDITION_ANOMALY)
+            d->told_critical = now && d->alarm.critical;
+    }
+    return true;
+}
+
 void mw_findings_tell(struct mw_detector *d, int64_t at_us, struct mw_verdict *verdict)
 {
-    for (uint32_t row = 0; row <= MW_MAX_CHANNELS; row++)
-        for (uint8_t k = MW_CONDITION_NONE + 1; k < MW_CONDITION_COUNT; k++) {
-            bool now = holds(d, row, k), escalated = escalates(d, row, k);
-            if (now == d->active[row][k] && !(now && escalated))
-                continue;
-            if (verdict->n_findings == MW_MAX_FINDINGS)
-                return;
-            struct mw_finding *f = &verdict->findings[verdict->n_findings++];
-            f->at_us = at_us;
-            tell(d, row, k, now, f);
-            if (k == MW_CONDITION_ANOMALY)
-                d->told_critical = now && d->alarm.critical;
-        }
+    bool room = true;
+    for (uint32_t row = 0; room && row < d->config->n_channels; row++)
+        room = tell_row(d, row, at_us, verdict);
+    if (room)
+        tell_row(d, MW_MAX_CHANNELS, at_us, verdict);
 }

@@ -70,9 +70,9 @@ int mw_limits_settle(struct mw_limits_config *config, const struct mw_complaints
     return result;
 }
 
-void mw_limits_init(struct mw_limits *limits)
+void mw_limits_init(struct mw_limits *limits, struct mw_limits_anchor *anchors)
 {
-    *limits = (struct mw_limits){ 0 };
+    *limits = (struct mw_limits){ .anchors = anchors };
 }
 
 /* Drops anchors that are no longer needed: the reference is the newest one at least rate_us old.
@@ -160,6 +160,7 @@ uint8_t mw_limits_step(struct mw_limits *l, const struct mw_limits_config *c, fl
         return before;
     }
     assert(!l->started || now_us >= l->last_us);
+    assert(l->anchors || !armed(c, RATE));
     if (l->held && l->started)
         skip_time(l, now_us);
     l->held = false;

@@ -33,7 +33,7 @@ struct mw_limits_anchor {
     float value;
 };
 
-/* A plain value: it may be copied, kept and brought back with mw_limits_resume. */
+/* It may be copied, kept and brought back with mw_limits_resume; a copy has the same anchors. */
 struct mw_limits {
     int64_t since_us[MW_LIMITS_COUNT]; /* monotonic; when the value went beyond, by limit; only
                                           meaningful where beyond */
@@ -42,14 +42,16 @@ struct mw_limits {
     bool started, held;
     int64_t last_us; /* monotonic, of the last step */
     uint8_t n_anchors;
-    struct mw_limits_anchor anchors[MW_LIMITS_ANCHORS]; /* past values, oldest first */
+    struct mw_limits_anchor *anchors; /* [MW_LIMITS_ANCHORS], past values, oldest first; borrowed */
 };
 
 /* Fills in the defaults of what was not given (zero), then checks. Reports every wrong setting to
  * complaints (may be NULL) and returns MW_ERR_INVALID where there was one. */
 int mw_limits_settle(struct mw_limits_config *config, const struct mw_complaints *complaints);
 
-void mw_limits_init(struct mw_limits *limits);
+/* anchors: [MW_LIMITS_ANCHORS], borrowed while the limits are in use; NULL where no rate is armed.
+ */
+void mw_limits_init(struct mw_limits *limits, struct mw_limits_anchor *anchors);
 
 /* Judges one valid value. Returns the MW_LIMIT_ bits now active; *ret_changed has the bits that
  * began or ended with this value.

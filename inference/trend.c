@@ -41,9 +41,27 @@ int mw_trend_settle(struct mw_trend_config *c, const struct mw_complaints *to)
     return result;
 }
 
-void mw_trend_init(struct mw_trend *trend)
+/* Series first, which need the stricter alignment; the score's medians come last. */
+size_t mw_trend_bytes(const struct mw_trend_config *config, uint16_t n_channels)
 {
-    *trend = (struct mw_trend){ 0 };
+    size_t n_medians = (size_t)(n_channels + 1) * config->n_baseline;
+    size_t n_bytes = n_channels * sizeof(struct mw_trend_series) + n_medians * sizeof(float);
+    return (n_bytes + 7) / 8 * 8;
+}
+
+static void restart(struct mw_trend_series *s)
+{
+    *s = (struct mw_trend_series){ .medians = s->medians };
+}
+
+void mw_trend_init(struct mw_trend *trend, const struct mw_trend_config *config,
+                   uint16_t n_channels, void *memory)
+{
+    *trend = (struct mw_trend){ .n_channels = n_channels, .series = memory };
+    float *medians = (float *)(void *)(trend->series + n_channels);
+    for (uint16_t c = 0; c < n_channels; c++, medians += config->n_baseline)
+        trend->series[c] = (struct mw_trend_series){ .medians = medians };
+    trend->score.medians = medians;
 }
 
 static float distance(float a, float b)
@@ -211,8 +229,9 @@ static bool turn(struct mw_trend *trend, const struct mw_trend_config *config, i
     int64_t since_us = now_us - trend->clock.started_us;
     if (since_us < config->interval_us)
         return false;
-    for (uint32_t i = 0; i < MW_TREND_SERIES; i++)
-        finish_interval(&trend->series[i], config, trend->clock.n_frames, i == MW_TREND_SCORE);
+    for (uint16_t c = 0; c < trend->n_channels; c++)
+        finish_interval(&trend->series[c], config, trend->clock.n_frames, false);
+    finish_interval(&trend->score, config, trend->clock.n_frames, true);
     trend->clock.n_frames = 0;
     trend->clock.started_us =
         since_us < 2 * config->interval_us ? trend->clock.started_us + config->interval_us : now_us;
@@ -220,8 +239,7 @@ static bool turn(struct mw_trend *trend, const struct mw_trend_config *config, i
 }
 
 bool mw_trend_step(struct mw_trend *trend, const struct mw_trend_config *config,
-                   const float *values, uint32_t trusted, uint16_t n_channels, const float *score,
-                   int64_t now_us)
+                   const float *values, uint32_t trusted, const float *score, int64_t now_us)
 {
     if (config->off)
         return false;
@@ -235,22 +253,23 @@ bool mw_trend_step(struct mw_trend *trend, const struct mw_trend_config *config,
 
     bool turned = turn(trend, config, now_us);
     trend->clock.n_frames++;
-    for (uint16_t c = 0; c < n_channels; c++)
+    for (uint16_t c = 0; c < trend->n_channels; c++)
         if (trusted & (1u << c))
             collect(&trend->series[c], values[c]);
     if (score)
-        collect(&trend->series[MW_TREND_SCORE], *score);
+        collect(&trend->score, *score);
     return turned;
 }
 
 void mw_trend_recommission(struct mw_trend *trend)
 {
-    for (uint32_t i = 0; i < MW_TREND_SERIES; i++)
-        trend->series[i] = (struct mw_trend_series){ 0 };
+    for (uint16_t c = 0; c < trend->n_channels; c++)
+        restart(&trend->series[c]);
+    restart(&trend->score);
     trend->clock = (struct mw_trend_clock){ 0 }; /* the interval begins anew, too */
 }
 
 void mw_trend_recommission_score(struct mw_trend *trend)
 {
-    trend->series[MW_TREND_SCORE] = (struct mw_trend_series){ 0 };
+    restart(&trend->score);
 }

@@ -36,12 +36,11 @@
 #include "base/sample.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define MW_TREND_SAMPLES      64
-#define MW_TREND_MAX_BASELINE 168             /* intervals: a week of hours */
-#define MW_TREND_SCORE        MW_MAX_CHANNELS /* the series of the model's score */
-#define MW_TREND_SERIES       (MW_MAX_CHANNELS + 1)
+#define MW_TREND_MAX_BASELINE 168 /* intervals: a week of hours */
 
 struct mw_trend_config {
     bool off;
@@ -61,7 +60,7 @@ struct mw_trend_series {
     float last;
 
     /* the baseline */
-    float medians[MW_TREND_MAX_BASELINE]; /* until commissioned */
+    float *medians; /* [n_baseline], until commissioned; borrowed */
     uint16_t n_medians;
     bool commissioned;
     float within;          /* mean short-term noise */
@@ -86,24 +85,31 @@ struct mw_trend_clock {
 
 struct mw_trend {
     struct mw_trend_clock clock;
-    struct mw_trend_series series[MW_TREND_SERIES];
+    uint16_t n_channels;
+    struct mw_trend_series *series; /* [n_channels]; borrowed */
+    struct mw_trend_series score;   /* of the model */
 };
 
 /* Fills in the defaults of what was not given (zero), then checks. Reports every wrong setting to
  * complaints (may be NULL) and returns MW_ERR_INVALID where there was one. */
 int mw_trend_settle(struct mw_trend_config *config, const struct mw_complaints *complaints);
 
-void mw_trend_init(struct mw_trend *trend);
+/* Bytes of memory that the series of so many channels need, a multiple of 8. config: settled. */
+size_t mw_trend_bytes(const struct mw_trend_config *config, uint16_t n_channels);
+
+/* memory: mw_trend_bytes, aligned to 8; borrowed while the trend is in use. */
+void mw_trend_init(struct mw_trend *trend, const struct mw_trend_config *config,
+                   uint16_t n_channels, void *memory);
 
 /* Takes one frame; where it is the first of a new interval, the old one is judged first.
+ *   config   settled, the one given to init
  *   values   float [n_channels], the points' units
  *   trusted  bit c set: values[c] is good
  *   score    of the model, 1.0 is its threshold; or NULL where it judged nothing
  *   now_us   monotonic, never decreasing
  * Returns whether an interval was judged, so that series[].active may have changed. */
 bool mw_trend_step(struct mw_trend *trend, const struct mw_trend_config *config,
-                   const float *values, uint32_t trusted, uint16_t n_channels, const float *score,
-                   int64_t now_us);
+                   const float *values, uint32_t trusted, const float *score, int64_t now_us);
 
 /* The present behaviour is right: every series is commissioned anew from the next interval on. */
 void mw_trend_recommission(struct mw_trend *trend);
@@ -113,10 +119,13 @@ void mw_trend_recommission_score(struct mw_trend *trend);
 
 /* State as bytes, so that a restart neither forgets nor repeats: the interval's clock, then series
  * one by one, since a point may have moved to another channel. The pause of a restart counts as
- * no time. A reader that failed leaves what it should have filled untouched. */
+ * no time. A reader that failed leaves what it should have filled untouched. Of a baseline that was
+ * being commissioned over more than n_baseline intervals the newest medians are kept. NULL: the
+ * bytes are only passed over. */
 void mw_trend_put_clock(const struct mw_trend_clock *clock, struct mw_writer *w);
 void mw_trend_get_clock(struct mw_trend_clock *ret_clock, struct mw_reader *r);
 void mw_trend_put_series(const struct mw_trend_series *series, struct mw_writer *w);
-void mw_trend_get_series(struct mw_trend_series *ret_series, struct mw_reader *r);
+void mw_trend_get_series(struct mw_trend_series *ret_series, uint16_t n_baseline,
+                         struct mw_reader *r);
 
 #endif

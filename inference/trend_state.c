@@ -3,6 +3,8 @@
  * medians until the baseline is frozen. */
 #include "inference/trend.h"
 
+#include <string.h>
+
 enum { COMMISSIONED = 1, HAS_PREVIOUS = 2, ACTIVE = 4, JUMPED = 8 };
 
 void mw_trend_put_clock(const struct mw_trend_clock *clock, struct mw_writer *w)
@@ -73,9 +75,23 @@ void mw_trend_put_series(const struct mw_trend_series *s, struct mw_writer *w)
     mw_put_u16le(w, s->n_calm);
 }
 
-void mw_trend_get_series(struct mw_trend_series *ret_series, struct mw_reader *r)
+/* With the medians that have room beside the one that completes a baseline. */
+static void take(struct mw_trend_series *ret_series, const struct mw_trend_series *read,
+                 uint16_t n_baseline)
 {
-    struct mw_trend_series s = { 0 };
+    float *medians = ret_series->medians;
+    uint16_t n = read->n_medians < n_baseline ? read->n_medians : (uint16_t)(n_baseline - 1);
+    memcpy(medians, read->medians + (read->n_medians - n), n * sizeof medians[0]);
+    *ret_series = *read;
+    ret_series->medians = medians;
+    ret_series->n_medians = n;
+}
+
+void mw_trend_get_series(struct mw_trend_series *ret_series, uint16_t n_baseline,
+                         struct mw_reader *r)
+{
+    float medians[MW_TREND_MAX_BASELINE];
+    struct mw_trend_series s = { .medians = medians };
     uint8_t flags = mw_get_u8(r);
     s.commissioned = flags & COMMISSIONED;
     s.has_previous = flags & HAS_PREVIOUS;
@@ -103,6 +119,6 @@ void mw_trend_get_series(struct mw_trend_series *ret_series, struct mw_reader *r
     /* A full buffer is halved before the next value, which needs the stride to fit the count. */
     if ((s.stride == 0) != (s.n_values == 0) || (s.commissioned && !(s.unit > 0.0f)))
         r->failed = true;
-    if (!r->failed)
-        *ret_series = s;
+    if (!r->failed && ret_series)
+        take(ret_series, &s, n_baseline);
 }

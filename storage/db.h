@@ -9,6 +9,7 @@
 
 #include "base/complaint.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@ struct store_config {
     char path[256];       /* default /var/lib/millwright/millwright.db */
     int64_t max_bytes;    /* of the database file; default 256 MiB, 4 MiB .. 64 GiB */
     int64_t outbox_bytes; /* of waiting alerts; default a quarter of max_bytes, at most 64 MiB */
+    bool no_history;      /* none is written; what there is ages all the same */
     int64_t history_us;   /* oldest history kept; default 90 days; the size limit comes first */
     int64_t block_us;     /* one history block per machine at least this often; default 60 s */
 };

@@ -18,14 +18,14 @@ struct kept {
 struct history_writer {
     struct db *db; /* while frames are in its transaction */
     struct history_writer *next;
-    uint32_t machine, n_channels;
+    uint32_t machine, n_channels, n_room; /* frames that it holds */
     int64_t block_us;
     uint64_t n_dropped;
-    uint32_t first, n, n_written; /* ring; the oldest n_written are in the transaction */
-    uint32_t n_at_risk;           /* pushed out while in the transaction */
-    struct kept kept[HISTORY_BLOCK_FRAMES];
-    char channels[MW_MAX_CHANNELS][MW_NAME_MAX + 1];
-    float values[]; /* [HISTORY_BLOCK_FRAMES][n_channels] */
+    uint32_t first, n, n_written;      /* ring; the oldest n_written are in the transaction */
+    uint32_t n_at_risk;                /* pushed out while in the transaction */
+    float *values;                     /* [n_room][n_channels], behind kept */
+    char (*channels)[MW_NAME_MAX + 1]; /* [n_channels], behind values */
+    struct kept kept[];                /* [n_room] */
 };
 
 int history_copy_names(char (*ret_names)[MW_NAME_MAX + 1], const char *const *names, uint32_t n)
@@ -42,20 +42,27 @@ int history_copy_names(char (*ret_names)[MW_NAME_MAX + 1], const char *const *na
 }
 
 int history_writer_create(struct history_writer **ret_writer, uint32_t machine,
-                          const char *const *channels, uint32_t n_channels, int64_t block_us)
+                          const char *const *channels, uint32_t n_channels, uint32_t n_frames,
+                          int64_t block_us)
 {
-    if (n_channels < 1 || n_channels > MW_MAX_CHANNELS || block_us <= 0)
+    if (n_channels < 1 || n_channels > MW_MAX_CHANNELS || n_frames < 1 ||
+        n_frames > HISTORY_BLOCK_FRAMES || block_us <= 0)
         return MW_ERR_INVALID;
+    size_t n_values = (size_t)n_frames * n_channels;
     struct history_writer *w =
-        calloc(1, sizeof *w + sizeof(float) * HISTORY_BLOCK_FRAMES * n_channels);
+        calloc(1, sizeof *w + n_frames * sizeof w->kept[0] + n_values * sizeof w->values[0] +
+                      n_channels * sizeof w->channels[0]);
     if (!w)
         return MW_ERR_NO_MEMORY;
+    w->values = (float *)(void *)(w->kept + n_frames);
+    w->channels = (char(*)[MW_NAME_MAX + 1])(void *)(w->values + n_values);
     if (history_copy_names(w->channels, channels, n_channels) != MW_OK) {
         free(w);
         return MW_ERR_INVALID;
     }
     w->machine = machine;
     w->n_channels = n_channels;
+    w->n_room = n_frames;
     w->block_us = block_us;
     *ret_writer = w;
     return MW_OK;
@@ -81,7 +88,7 @@ void history_writer_destroy(struct history_writer *writer)
 
 static void forget_oldest(struct history_writer *w, uint32_t n)
 {
-    w->first = (w->first + n) % HISTORY_BLOCK_FRAMES;
+    w->first = (w->first + n) % w->n_room;
     w->n -= n;
     if (w->n == 0)
         w->first = 0; /* so that a ring that is never full touches little memory */
@@ -102,7 +109,7 @@ void history_transaction_over(struct db *db, bool committed)
 int history_add(struct history_writer *writer, const struct mw_frame *frame, float score)
 {
     struct history_writer *w = writer;
-    if (w->n == HISTORY_BLOCK_FRAMES) {
+    if (w->n == w->n_room) {
         if (w->n_written > 0) { /* lost only where the transaction fails */
             w->n_written--;
             w->n_at_risk++;
@@ -111,12 +118,17 @@ int history_add(struct history_writer *writer, const struct mw_frame *frame, flo
         }
         forget_oldest(w, 1);
     }
-    uint32_t i = (w->first + w->n++) % HISTORY_BLOCK_FRAMES;
+    uint32_t i = (w->first + w->n++) % w->n_room;
     w->kept[i] = (struct kept){ frame->at_us, frame->mono_us, frame->slot,
                                 frame->valid, frame->fresh,   score };
     memcpy(&w->values[(size_t)i * w->n_channels], frame->values, sizeof(float) * w->n_channels);
     int64_t age_us = frame->mono_us - w->kept[w->first].mono_us;
-    return w->n == HISTORY_BLOCK_FRAMES || age_us >= w->block_us;
+    return w->n == w->n_room || age_us >= w->block_us;
+}
+
+bool history_is_full(const struct history_writer *writer)
+{
+    return writer->n == writer->n_room;
 }
 
 int history_pending(const struct history_writer *writer)
@@ -131,7 +143,7 @@ uint64_t history_dropped(const struct history_writer *writer)
 
 static const struct kept *kept_at(const struct history_writer *w, uint32_t i)
 {
-    return &w->kept[(w->first + i) % HISTORY_BLOCK_FRAMES];
+    return &w->kept[(w->first + i) % w->n_room];
 }
 
 static int64_t offset_of(const struct kept *kept)

@@ -13,21 +13,25 @@
 /* Gathers frames of one machine until a block is due; memory is bounded by one block. */
 struct history_writer;
 
-/* channels: names in the frames' order; stored with each block so that a later change of the
- * configuration does not mix them up. */
+/* n_frames: room for so many, 1 to HISTORY_BLOCK_FRAMES. channels: names in the frames' order;
+ * stored with each block so that a later change of the configuration does not mix them up. */
 int history_writer_create(struct history_writer **ret_writer, uint32_t machine,
-                          const char *const *channels, uint32_t n_channels, int64_t block_us);
+                          const char *const *channels, uint32_t n_channels, uint32_t n_frames,
+                          int64_t block_us);
 void history_writer_destroy(struct history_writer *writer);
 
 /* Adds one frame and its score (negative: not judged). Returns 1 where a block became due: call
- * history_write then, inside a transaction. Frames beyond a full unwritten block push out the
- * oldest and are counted. */
+ * history_write then, inside a transaction. Where there is no room left, a frame pushes out the
+ * oldest one, which is counted. */
 int history_add(struct history_writer *writer, const struct mw_frame *frame, float score);
 
 /* Stores all that waits, as one block (as more where the clock was set back in between: within a
  * block time does not run back). The frames leave the writer when the transaction is committed;
  * where it is rolled back they wait on. MW_ERR_NO_SPACE while the disk is full. */
 int history_write(struct history_writer *writer, struct db *db);
+
+/* Whether the next frame pushes one out. */
+bool history_is_full(const struct history_writer *writer);
 
 /* Whether frames wait that history_write would store. */
 int history_pending(const struct history_writer *writer);

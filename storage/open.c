@@ -186,7 +186,7 @@ static int connect_to(struct db *db)
                                       "PRAGMA secure_delete = OFF;"
                                       "PRAGMA cell_size_check = ON;"
                                       "PRAGMA temp_store = MEMORY;"
-                                      "PRAGMA cache_size = -2048;",
+                                      "PRAGMA cache_size = -1024;",
                                       NULL, NULL, NULL));
 }
 

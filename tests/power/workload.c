@@ -100,7 +100,7 @@ static int write_frames(struct db *db, const struct workload *w, int n)
 {
     static const char *const names[] = { "a", "b" };
     struct history_writer *writer;
-    int result = history_writer_create(&writer, 1, names, 2, 60000000);
+    int result = history_writer_create(&writer, 1, names, 2, 512, 60000000);
     if (result != MW_OK)
         return result;
     for (int i = 0; i < n; i++) {

@@ -91,6 +91,7 @@ struct rig {
     struct mw_framer framer;
     struct mw_detector_config config;
     struct mw_detector detector;
+    void *state; /* of the detector */
     struct mw_verdict verdict;
     struct mw_frame *recorded; /* while commissioning */
     uint32_t n_recorded;
@@ -226,7 +227,8 @@ static void settle(struct rig *rig)
         ck_assert_int_eq(mw_sensor_settle(&channel->sensor, NULL), MW_OK);
     }
     ck_assert_int_eq(mw_trend_settle(&rig->config.trend, NULL), MW_OK);
-    mw_detector_init(&rig->detector, &rig->config);
+    rig->state = malloc(mw_detector_bytes(&rig->config));
+    mw_detector_init(&rig->detector, &rig->config, rig->state);
 }
 
 static uint8_t *commission(struct rig *rig, uint8_t **ret_memory)
@@ -298,6 +300,7 @@ START_TEST(a_frozen_point_is_found_stuck_and_its_machine_is_judged_by_the_others
         ck_assert_uint_eq(rig->n_false, 0);
         ck_assert_uint_eq(rig->n_gaps, 0); /* the fieldbus calls a good answer good */
         poller_destroy(rig->poller);
+        free(rig->state);
         free(memory);
         free(tflite);
     }
@@ -330,6 +333,7 @@ START_TEST(nonsense_becomes_a_gap_and_a_gap_no_anomaly)
     run_for(rig, 600 * S);
     ck_assert_uint_gt(rig->n_false, 0);
     poller_destroy(rig->poller);
+    free(rig->state);
     free(memory);
     free(tflite);
 }

@@ -91,6 +91,7 @@ struct rig {
     struct mw_detector detector;
     struct mw_verdict verdict;
     uint8_t *tflite, *memory;
+    void *state; /* of the detector */
     size_t n_tflite, n_memory;
 };
 
@@ -142,7 +143,8 @@ static void commission(struct rig *rig, bool load_driven, int64_t period_us, uin
     *rig = (struct rig){ .machine = machine_of(load_driven, period_us, seed) };
     struct mw_frame *frames = calloc(n_rows, sizeof frames[0]);
     settle(&rig->config, period_us);
-    mw_detector_init(&rig->detector, &rig->config);
+    rig->state = malloc(mw_detector_bytes(&rig->config));
+    mw_detector_init(&rig->detector, &rig->config, rig->state);
     for (uint32_t i = 0; i < n_rows; i++) {
         frames[i] = next_frame(&rig->machine);
         mw_detector_step(&rig->detector, &frames[i], &rig->verdict);
@@ -156,6 +158,38 @@ static void end(struct rig *rig)
 {
     free(rig->tflite);
     free(rig->memory);
+    free(rig->state);
+}
+
+static void copy_series(struct mw_trend_series *to, const struct mw_trend_series *from, size_t n)
+{
+    float *medians = to->medians;
+    *to = *from;
+    to->medians = memcpy(medians, from->medians, n * sizeof medians[0]);
+}
+
+/* Another rig in the same state, to be ended like it; the model's bytes stay the first one's. */
+static void copy(struct rig *to, const struct rig *from)
+{
+    const struct mw_detector *old = &from->detector;
+    struct mw_detector *d = &to->detector;
+    struct mw_detector empty;
+    *to = *from;
+    to->tflite = NULL;
+    to->state = malloc(mw_detector_bytes(&to->config));
+    to->memory = malloc(from->n_memory);
+    memcpy(to->memory, from->memory, from->n_memory);
+    mw_detector_init(&empty, &to->config, to->state);
+    d->config = &to->config;
+    d->score = (struct mw_score *)(void *)to->memory;
+    d->limits = memcpy(empty.limits, old->limits, N_CHANNELS * sizeof old->limits[0]);
+    d->sensors = memcpy(empty.sensors, old->sensors, N_CHANNELS * sizeof old->sensors[0]);
+    d->habits = memcpy(empty.habits, old->habits, N_CHANNELS * sizeof old->habits[0]);
+    d->trend.series = empty.trend.series;
+    for (int c = 0; c < N_CHANNELS; c++)
+        copy_series(&d->trend.series[c], &old->trend.series[c], to->config.trend.n_baseline);
+    d->trend.score.medians = empty.trend.score.medians;
+    copy_series(&d->trend.score, &old->trend.score, to->config.trend.n_baseline);
 }
 
 /* What is wrong with a channel, from since_us on. */
@@ -245,14 +279,15 @@ static void print_row(const struct rig *rig, uint64_t seed, const struct fault *
 
 static void found(struct rig *healthy, uint64_t seed, const struct fault *fault, int64_t within_us)
 {
-    struct rig rig = *healthy; /* from the same state every time */
-    rig.detector.config = &rig.config;
+    struct rig rig;
+    copy(&rig, healthy); /* from the same state every time */
     struct outcome outcome = run(&rig, within_us, fault);
     print_row(&rig, seed, fault, &outcome);
     ck_assert_msg(outcome.after_us[MW_DETECTOR_MODEL] != NEVER ||
                       outcome.after_us[MW_DETECTOR_TREND] != NEVER,
                   "%s, %s: nobody noticed", machine_name(&rig), fault->name);
     ck_assert(outcome.after_us[MW_DETECTOR_SENSOR] == NEVER);
+    end(&rig);
 }
 
 static const struct fault GROWING[] = {
@@ -318,8 +353,7 @@ START_TEST(a_dying_sensor_is_a_sensor_finding_and_never_a_machine_finding)
         for (int moment = 0; moment < 12; moment++) {
             ck_assert_int_eq(run(&rig, 97 * MINUTE, NULL).n_findings, 0);
             for (size_t i = 0; i < sizeof SENSORS / sizeof SENSORS[0]; i++) {
-                dying = rig;
-                dying.detector.config = &dying.config;
+                copy(&dying, &rig);
                 struct outcome outcome = run(&dying, DAY, &SENSORS[i]);
                 ck_assert_msg(outcome.after_us[MW_DETECTOR_SENSOR] != NEVER, "%s: not found",
                               SENSORS[i].name);
@@ -329,6 +363,7 @@ START_TEST(a_dying_sensor_is_a_sensor_finding_and_never_a_machine_finding)
                     printf("%-13s  1 | %-32s | sensor after %d min, nothing else\n",
                            machine_name(&rig), SENSORS[i].name,
                            (int)(outcome.after_us[MW_DETECTOR_SENSOR] / MINUTE));
+                end(&dying);
             }
         }
         end(&rig);
@@ -344,7 +379,7 @@ START_TEST(the_bound_of_the_baseline_is_what_finds_a_ramp_of_six_hours)
         static struct rig rig;
         commission(&rig, false, S / 2, 2000, 1);
         if (unbound)
-            rig.detector.score.card.baseline_bound = 1e9f;
+            rig.detector.score->card.baseline_bound = 1e9f;
         struct outcome outcome = run(&rig, 6 * HOUR, &ramp);
         printf("%s: ", unbound ? "bound off" : "bound on ");
         print_row(&rig, 1, &ramp, &outcome);

@@ -23,6 +23,7 @@ static const struct {
 struct rig {
     struct mw_detector_config config;
     struct mw_detector detector;
+    void *state; /* of the detector */
     struct noise noise;
     int64_t slot, offset_us; /* of the monotonic clock */
     struct mw_frame frame;   /* the newest */
@@ -77,14 +78,24 @@ static void train(struct rig *rig, uint64_t seed, uint32_t n_columns)
     csv_destroy(&table);
 }
 
+/* config: borrowed */
+static void init(struct rig *rig, const struct mw_detector_config *config)
+{
+    free(rig->state);
+    rig->state = malloc(mw_detector_bytes(config));
+    mw_detector_init(&rig->detector, config, rig->state);
+}
+
 static int install(struct rig *rig)
 {
     struct mw_model_fault why;
     ck_assert_int_eq(mw_detector_measure(rig->tflite, rig->n_tflite, &rig->n_memory, &why), MW_OK);
-    free(rig->memory);
+    uint8_t *old = rig->memory;
     rig->memory = malloc(rig->n_memory + 1);
-    return mw_detector_install(&rig->detector, rig->tflite, rig->n_tflite, rig->memory,
-                               rig->n_memory, &why);
+    int result = mw_detector_install(&rig->detector, rig->tflite, rig->n_tflite, rig->memory,
+                                     rig->n_memory, &why);
+    free(old);
+    return result;
 }
 
 /* A detector with a model; config may be changed afterwards, it is borrowed. */
@@ -93,7 +104,7 @@ static struct rig *start(void)
     struct rig *rig = calloc(1, sizeof *rig);
     rig->noise.state = 42;
     settle(&rig->config);
-    mw_detector_init(&rig->detector, &rig->config);
+    init(rig, &rig->config);
     train(rig, 1, HUMIDITY);
     ck_assert_int_eq(install(rig), MW_OK);
     return rig;
@@ -103,6 +114,7 @@ static void finish(struct rig *rig)
 {
     free(rig->tflite);
     free(rig->memory);
+    free(rig->state);
     free(rig);
 }
 
@@ -163,7 +175,7 @@ static void is_finding(const struct rig *rig, int i, uint8_t detector, uint8_t c
 START_TEST(without_a_model_limits_and_sensors_are_watched)
 {
     struct rig *rig = start();
-    mw_detector_init(&rig->detector, &rig->config);
+    init(rig, &rig->config);
     rig->config.channels[TEMPERATURE].limits.armed = MW_LIMIT_HIGH;
     rig->config.channels[TEMPERATURE].limits.high = 30.0f;
     ck_assert_int_eq(run(rig, 100, MW_CHANNEL_NONE, 0), 0);
@@ -373,7 +385,7 @@ START_TEST(what_does_not_fit_a_verdict_comes_with_the_next)
         config->channels[c] = config->channels[HUMIDITY];
         config->channels[c].name[0] = (char)('a' + c);
     }
-    mw_detector_init(&rig->detector, config);
+    init(rig, config);
     struct mw_frame f = natural(rig);
     f.valid = 0;
     step(rig, &f);
@@ -398,12 +410,14 @@ START_TEST(a_model_of_other_channels_is_refused_and_the_old_one_stays)
     struct rig *rig = start();
     struct mw_model_fault why = { "" };
     size_t n_memory;
-    uint8_t memory[64], digest[8];
+    static _Alignas(8) uint8_t memory[65536];
+    uint8_t digest[8];
     memcpy(digest, rig->detector.digest, sizeof digest);
     uint8_t *old = rig->tflite;
     rig->tflite = NULL;
     train(rig, 2, TEMPERATURE);
     ck_assert_int_eq(mw_detector_measure(rig->tflite, rig->n_tflite, &n_memory, &why), MW_OK);
+    ck_assert_uint_le(n_memory, sizeof memory);
     ck_assert_int_eq(mw_detector_install(&rig->detector, rig->tflite, rig->n_tflite, memory,
                                          sizeof memory, &why),
                      MW_ERR_MISMATCH);
@@ -458,7 +472,7 @@ static int restart(struct rig *rig)
 {
     int n = mw_detector_save(&rig->detector, saved, sizeof saved);
     ck_assert_int_gt(n, 0);
-    mw_detector_init(&rig->detector, &rig->config);
+    init(rig, &rig->config);
     ck_assert_int_eq(install(rig), MW_OK);
     rig->offset_us = -rig->slot * S + 5;
     int result = mw_detector_restore(&rig->detector, saved, (size_t)n);
@@ -537,7 +551,7 @@ START_TEST(channels_are_found_again_by_name)
     struct mw_channel_config flow = rig->config.channels[FLOW];
     rig->config.channels[FLOW] = rig->config.channels[HUMIDITY];
     rig->config.channels[HUMIDITY] = flow;
-    mw_detector_init(&rig->detector, &rig->config);
+    init(rig, &rig->config);
     ck_assert_int_eq(install(rig), MW_OK);
     ck_assert_int_eq(mw_detector_restore(&rig->detector, saved, (size_t)n), MW_OK);
     ck_assert_uint_eq(rig->detector.alarm.channel, HUMIDITY);
@@ -594,7 +608,7 @@ START_TEST(the_largest_state_fits)
         memset(rig->config.channels[c].name, 'a' + c % 26, MW_NAME_MAX);
         rig->config.channels[c].name[0] = (char)('A' + c);
     }
-    mw_detector_init(&rig->detector, &rig->config);
+    init(rig, &rig->config);
     for (int i = 0; i < 167 * 64 + 64; i++) {
         struct mw_frame f = natural(rig);
         f.valid = ~0u;

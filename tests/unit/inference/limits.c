@@ -11,13 +11,14 @@
 struct watch {
     struct mw_limits_config config;
     struct mw_limits limits;
+    struct mw_limits_anchor anchors[MW_LIMITS_ANCHORS];
     uint8_t changed;
 };
 
 static void arm(struct watch *w, struct mw_limits_config config)
 {
     w->config = config;
-    mw_limits_init(&w->limits);
+    mw_limits_init(&w->limits, w->anchors);
     ck_assert_int_eq(mw_limits_settle(&w->config, NULL), MW_OK);
 }
 

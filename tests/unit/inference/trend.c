@@ -16,6 +16,7 @@
 struct rig {
     struct mw_trend trend;
     struct mw_trend_config config;
+    _Alignas(8) uint8_t memory[4096];
     struct noise noise;
     int64_t minute;
 };
@@ -24,13 +25,14 @@ static void start(struct rig *rig)
 {
     *rig = (struct rig){ .noise = { 7 } };
     ck_assert_int_eq(mw_trend_settle(&rig->config, NULL), MW_OK);
-    mw_trend_init(&rig->trend);
+    ck_assert_uint_le(mw_trend_bytes(&rig->config, 1), sizeof rig->memory);
+    mw_trend_init(&rig->trend, &rig->config, 1, rig->memory);
 }
 
 /* One frame a minute. */
 static void feed(struct rig *rig, float value, const float *score)
 {
-    mw_trend_step(&rig->trend, &rig->config, &value, 1, 1, score, rig->minute++ * MINUTE);
+    mw_trend_step(&rig->trend, &rig->config, &value, 1, score, rig->minute++ * MINUTE);
 }
 
 static float steady(struct rig *rig)
@@ -219,8 +221,7 @@ START_TEST(a_frozen_or_missing_value_is_no_trend)
         feed(&rig, 0.0f, NULL); /* a dead sensor nobody told us about */
     ck_assert(!rig.trend.series[0].active);
     for (int i = 0; i < DAY_MIN; i++)
-        mw_trend_step(&rig.trend, &rig.config, &(float){ 99.0f }, 0, 1, NULL,
-                      rig.minute++ * MINUTE);
+        mw_trend_step(&rig.trend, &rig.config, &(float){ 99.0f }, 0, NULL, rig.minute++ * MINUTE);
     ck_assert(!rig.trend.series[0].active);
     for (int i = 0; i < 5 * 60; i++)
         feed(&rig, steady(&rig) + 2.0f, NULL);
@@ -247,7 +248,7 @@ START_TEST(the_score_is_watched_upwards_by_half_its_threshold)
 {
     struct rig rig;
     start(&rig);
-    struct mw_trend_series *s = &rig.trend.series[MW_TREND_SCORE];
+    struct mw_trend_series *s = &rig.trend.score;
     float score = 0.0f;
     for (int i = 0; i < 10 * DAY_MIN; i++) {
         score = 0.25f + 0.05f * (float)noise_uniform(&rig.noise);
@@ -281,8 +282,8 @@ static size_t save(const struct mw_trend *trend, uint8_t *bytes, size_t cap)
 {
     struct mw_writer w = { .bytes = bytes, .n_bytes = cap };
     mw_trend_put_clock(&trend->clock, &w);
-    for (int i = 0; i < MW_TREND_SERIES; i++)
-        mw_trend_put_series(&trend->series[i], &w);
+    mw_trend_put_series(&trend->series[0], &w);
+    mw_trend_put_series(&trend->score, &w);
     ck_assert(!w.failed);
     return w.at;
 }
@@ -301,10 +302,10 @@ START_TEST(a_restart_at_any_moment_changes_nothing_but_the_clock)
         if (i % 97 == 0) {
             size_t n = save(&b.trend, b_bytes, sizeof b_bytes);
             struct mw_reader r = { .bytes = b_bytes, .n_bytes = n };
-            mw_trend_init(&b.trend);
+            mw_trend_init(&b.trend, &b.config, 1, b.memory);
             mw_trend_get_clock(&b.trend.clock, &r);
-            for (int s = 0; s < MW_TREND_SERIES; s++)
-                mw_trend_get_series(&b.trend.series[s], &r);
+            mw_trend_get_series(&b.trend.series[0], b.config.n_baseline, &r);
+            mw_trend_get_series(&b.trend.score, b.config.n_baseline, &r);
             ck_assert(!r.failed && r.at == n);
             b.minute = i; /* the next frame comes right at the restart: no minute is lost */
             int64_t age_us = -b.trend.clock.started_us;
@@ -326,10 +327,11 @@ START_TEST(bytes_cut_anywhere_change_nothing)
     commission(&rig);
     struct mw_writer w = { .bytes = bytes, .n_bytes = sizeof bytes };
     mw_trend_put_series(&rig.trend.series[0], &w);
-    struct mw_trend_series s = { .n_calm = 77 }, before = s;
+    float medians[24];
+    struct mw_trend_series s = { .medians = medians, .n_calm = 77 }, before = s;
     for (size_t cut = 0; cut < w.at; cut++) {
         struct mw_reader r = { .bytes = bytes, .n_bytes = cut };
-        mw_trend_get_series(&s, &r);
+        mw_trend_get_series(&s, rig.config.n_baseline, &r);
         ck_assert(r.failed);
         ck_assert_mem_eq(&s, &before, sizeof s);
     }

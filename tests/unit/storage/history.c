@@ -33,7 +33,8 @@ static float score_at(int i)
 static struct history_writer *writer_for(uint32_t machine, int64_t block_us)
 {
     struct history_writer *w = NULL;
-    ck_assert_int_eq(history_writer_create(&w, machine, NAMES, 3, block_us), MW_OK);
+    ck_assert_int_eq(history_writer_create(&w, machine, NAMES, 3, HISTORY_BLOCK_FRAMES, block_us),
+                     MW_OK);
     return w;
 }
 
@@ -209,7 +210,7 @@ START_TEST(a_change_of_the_channels_does_not_mix_them_up)
     history_add(w, &f, 0);
     write_now(w, t.db);
     history_writer_destroy(w);
-    ck_assert_int_eq(history_writer_create(&w, 1, later, 3, 60000000), MW_OK);
+    ck_assert_int_eq(history_writer_create(&w, 1, later, 3, HISTORY_BLOCK_FRAMES, 60000000), MW_OK);
     f = (struct mw_frame){ AT_US + 1, 2, 2, 7, 7, { 30.0f, 40.0f, 10.0f } };
     history_add(w, &f, 0);
     write_now(w, t.db);
@@ -371,11 +372,16 @@ START_TEST(names_and_numbers_out_of_range_are_refused)
     struct history_reader *r = NULL;
     static const char *const empty[] = { "" };
     static const char *const long_one[] = { "123456789012345678901234567890123" };
-    ck_assert_int_eq(history_writer_create(&w, 1, NAMES, 0, 1), MW_ERR_INVALID);
-    ck_assert_int_eq(history_writer_create(&w, 1, NAMES, 33, 1), MW_ERR_INVALID);
-    ck_assert_int_eq(history_writer_create(&w, 1, NAMES, 3, 0), MW_ERR_INVALID);
-    ck_assert_int_eq(history_writer_create(&w, 1, empty, 1, 1), MW_ERR_INVALID);
-    ck_assert_int_eq(history_writer_create(&w, 1, long_one, 1, 1), MW_ERR_INVALID);
+    ck_assert_int_eq(history_writer_create(&w, 1, NAMES, 0, HISTORY_BLOCK_FRAMES, 1),
+                     MW_ERR_INVALID);
+    ck_assert_int_eq(history_writer_create(&w, 1, NAMES, 33, HISTORY_BLOCK_FRAMES, 1),
+                     MW_ERR_INVALID);
+    ck_assert_int_eq(history_writer_create(&w, 1, NAMES, 3, HISTORY_BLOCK_FRAMES, 0),
+                     MW_ERR_INVALID);
+    ck_assert_int_eq(history_writer_create(&w, 1, empty, 1, HISTORY_BLOCK_FRAMES, 1),
+                     MW_ERR_INVALID);
+    ck_assert_int_eq(history_writer_create(&w, 1, long_one, 1, HISTORY_BLOCK_FRAMES, 1),
+                     MW_ERR_INVALID);
     ck_assert_int_eq(history_reader_open(&r, NULL, 1, empty, 1, 0, 1), MW_ERR_INVALID);
     history_writer_destroy(NULL);
     history_reader_close(NULL);

@@ -212,7 +212,7 @@ static void fill(struct temp_store *t)
     static uint8_t state[20000];
     struct history_writer *w;
     uint64_t seed = 9;
-    ck_assert_int_eq(history_writer_create(&w, 1, names, 8, 60000000), MW_OK);
+    ck_assert_int_eq(history_writer_create(&w, 1, names, 8, 512, 60000000), MW_OK);
     for (int i = 0; i < 100000; i++) {
         struct mw_frame f = {
             AT_US + (int64_t)i * 1000000, (int64_t)i * 1000000, i, 255, 255, { 0 }

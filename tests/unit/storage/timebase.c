@@ -68,7 +68,7 @@ static void put_history(struct temp_store *t, uint32_t n_blocks, int64_t mono_us
     uint32_t machine = 0;
     ck_assert_int_eq(db_begin(t->db), MW_OK);
     ck_assert_int_eq(db_machine(t->db, "pump", &machine), MW_OK);
-    ck_assert_int_eq(history_writer_create(&writer, machine, CHANNELS, 1, S), MW_OK);
+    ck_assert_int_eq(history_writer_create(&writer, machine, CHANNELS, 1, 512, S), MW_OK);
     for (uint32_t b = 0; b < n_blocks; b++) {
         for (int i = 0; i < N_PER_BLOCK; i++, mono_us += S) {
             struct mw_frame frame = { .at_us = mono_us + offset_us,
