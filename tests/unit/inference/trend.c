@@ -319,6 +319,26 @@ START_TEST(a_restart_at_any_moment_changes_nothing_but_the_clock)
 }
 END_TEST
 
+START_TEST(a_baseline_that_was_made_shorter_keeps_its_newest_medians)
+{
+    static uint8_t bytes[4096];
+    static struct rig rig;
+    start(&rig);
+    for (int i = 0; i <= 20 * 60; i++)
+        feed(&rig, (float)(i / 60), NULL);
+    struct mw_writer w = { .bytes = bytes, .n_bytes = sizeof bytes };
+    mw_trend_put_series(&rig.trend.series[0], &w);
+    float medians[8];
+    struct mw_trend_series s = { .medians = medians };
+    struct mw_reader r = { .bytes = bytes, .n_bytes = w.at };
+    mw_trend_get_series(&s, 8, &r);
+    ck_assert(!r.failed && !s.commissioned);
+    ck_assert_uint_eq(s.n_medians, 7);
+    for (int i = 0; i < 7; i++)
+        ck_assert_float_eq(medians[i], (float)(13 + i));
+}
+END_TEST
+
 START_TEST(bytes_cut_anywhere_change_nothing)
 {
     static uint8_t bytes[65536];
@@ -348,4 +368,6 @@ MW_SUITE("inference/trend", settings_get_defaults_and_ranges,
          the_baseline_is_frozen_until_it_is_commissioned_anew,
          a_frozen_or_missing_value_is_no_trend, a_coarse_value_is_judged_in_steps_of_its_resolution,
          the_score_is_watched_upwards_by_half_its_threshold, off_is_off,
-         a_restart_at_any_moment_changes_nothing_but_the_clock, bytes_cut_anywhere_change_nothing)
+         a_restart_at_any_moment_changes_nothing_but_the_clock,
+         a_baseline_that_was_made_shorter_keeps_its_newest_medians,
+         bytes_cut_anywhere_change_nothing)
