@@ -66,20 +66,19 @@ static int put(struct db *db, int64_t offset_us)
 int timebase_of(struct db *db, int64_t offset_us, struct known_timebase *ret_known)
 {
     assert(db->in_transaction);
-    if (db->timebase.known && db->timebase.offset_us == offset_us) {
-        *ret_known = db->timebase;
-        return MW_OK;
+    int result = MW_OK;
+    if (!db->timebase.known || db->timebase.offset_us != offset_us) {
+        struct known_timebase found = { 0 };
+        result = find(db, offset_us, &found);
+        if (result == MW_ERR_NOT_FOUND)
+            result = put(db, offset_us);
+        if (result == MW_OK && !found.known)
+            result = find(db, offset_us, &found);
+        if (result == MW_OK)
+            db->timebase = found;
     }
-    int result = find(db, offset_us, ret_known);
-    if (result == MW_ERR_NOT_FOUND)
-        result = put(db, offset_us);
-    else if (result == MW_OK)
-        db->timebase = *ret_known;
-    if (result != MW_OK || db->timebase.offset_us == offset_us)
-        return result;
-    result = find(db, offset_us, ret_known);
     if (result == MW_OK)
-        db->timebase = *ret_known;
+        *ret_known = db->timebase;
     return result;
 }
 

@@ -4,6 +4,7 @@
 #include "storage/history.h"
 #include "storage/outbox.h"
 #include "storage/registry.h"
+#include "storage/timebase.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,12 +101,15 @@ static int write_frames(struct db *db, const struct workload *w, int n)
 {
     static const char *const names[] = { "a", "b" };
     struct history_writer *writer;
-    int result = history_writer_create(&writer, 1, names, 2, 512, 60000000);
+    int result = timebase_set(db, AT_US, true); /* retention takes what is confirmed */
+    if (result == MW_OK)
+        result = history_writer_create(&writer, 1, names, 2, 512, 60000000);
     if (result != MW_OK)
         return result;
     for (int i = 0; i < n; i++) {
         int64_t slot = (int64_t)w->n_frames + i;
-        struct mw_frame f = { AT_US + slot * 1000000, slot, slot, 3, 3, { (float)slot, 1.0f } };
+        int64_t mono_us = slot * 1000000;
+        struct mw_frame f = { AT_US + mono_us, mono_us, slot, 3, 3, { (float)slot, 1.0f } };
         history_add(writer, &f, -1);
     }
     result = history_write(writer, db);

@@ -330,7 +330,24 @@ START_TEST(offsets_that_no_row_needs_do_not_pile_up)
 }
 END_TEST
 
-MW_SUITE("storage/timebase", retention_leaves_history_of_1970_until_it_is_moved,
+START_TEST(a_rolled_back_offset_is_found_anew)
+{
+    struct temp_store t;
+    temp_begin(&t, 0);
+    begin_boot(&t, first_boot);
+    ck_assert_int_eq(db_begin(t.db), MW_OK);
+    ck_assert_int_eq(timebase_set(t.db, BOOT_TRUE, true), MW_OK);
+    db_rollback(t.db);
+    set_clock(&t, BOOT_TRUE, true);
+    push(&t, 5 * S, BOOT_TRUE);
+    struct outbox_message m = peek(&t, 0);
+    ck_assert(m.synced && m.this_boot);
+    temp_end(&t);
+}
+END_TEST
+
+MW_SUITE("storage/timebase", a_rolled_back_offset_is_found_anew,
+         retention_leaves_history_of_1970_until_it_is_moved,
          a_confirmed_offset_is_better_than_one_set_by_hand_later,
          an_episode_of_before_the_boot_keeps_its_beginning,
          offsets_that_no_row_needs_do_not_pile_up,
