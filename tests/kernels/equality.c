@@ -63,7 +63,12 @@ static void fill(struct lab *lab, int8_t *bytes, size_t n)
     int8_t end = how == 0 ? -128 : how == 1 ? 127 : -127;
     for (size_t i = 0; i < n; i++) {
         uint32_t r = next(lab);
-        bytes[i] = how > 3 ? (int8_t)(r & 0xff) : how == 3 ? (int8_t)(r & 1 ? 127 : -128) : end;
+        int8_t bell =
+            (int8_t)(((int)(r & 63) + (r >> 8 & 63) + (r >> 16 & 63) + (r >> 24 & 63)) - 126);
+        bytes[i] = how > 7    ? bell /* the shape of trained weights */
+                   : how > 3  ? (int8_t)(r & 0xff)
+                   : how == 3 ? (int8_t)(r & 1 ? 127 : -128)
+                              : end;
     }
     if (how < 8) /* the usual range of weights */
         for (size_t i = 0; i < n; i++)
