@@ -63,8 +63,8 @@ static void fill(struct lab *lab, int8_t *bytes, size_t n)
     int8_t end = how == 0 ? -128 : how == 1 ? 127 : -127;
     for (size_t i = 0; i < n; i++) {
         uint32_t r = next(lab);
-        int8_t bell =
-            (int8_t)(((int)(r & 63) + (r >> 8 & 63) + (r >> 16 & 63) + (r >> 24 & 63)) - 126);
+        uint32_t sum = (r & 63) + (r >> 8 & 63) + (r >> 16 & 63) + (r >> 24 & 63);
+        int8_t bell = (int8_t)((int32_t)sum - 126);
         bytes[i] = how > 7    ? bell /* the shape of trained weights */
                    : how > 3  ? (int8_t)(r & 0xff)
                    : how == 3 ? (int8_t)(r & 1 ? 127 : -128)
