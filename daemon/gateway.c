@@ -4,6 +4,7 @@
 #include "base/sha256.h"
 #include "daemon/journal.h"
 #include "daemon/notify.h"
+#include "daemon/spool.h"
 #include "daemon/stamps.h"
 
 #include <assert.h>
@@ -253,6 +254,7 @@ static int make_store(struct gateway *g, const struct clock_time *now)
         return result;
     }
     journal_db(&report);
+    spool_make(g->config->spool);
     g->store.stage = store_stage(g->store_stage);
     return MW_OK;
 }
