@@ -129,7 +129,7 @@ def judge(root, result):
     found = dict(line.split(None, 1) for line in result.splitlines()[:10] if " " in line)
     print(result)
     alert = json.loads((root / "alert").read_text())
-    assert alert["state"] == "raised", alert
+    assert alert["event"] == "raised", alert
     status = json.loads((root / "status.json").read_text())
     assert {bus["state"] for bus in status["buses"]} == {"online"}, status["buses"]
     assert found["active"] == "active" and found["restarts"] == "0" and found["result"] == "success", found
