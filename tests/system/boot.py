@@ -38,6 +38,10 @@ systemd-run --quiet --unit=hall -p User=millwright -p Group=dialout -p RuntimeDi
 timeout 90 mosquitto_sub -h 127.0.0.1 -u gateway -P secret -t 'millwright/v1/+/+/+/alert' -C 1 >/alert &
 systemctl start millwrightd
 wait
+for i in $(seq 100); do # until figures have been gathered, at most 20 s
+    millwright status --json --socket /run/millwright/control | grep -q '"replies": *[1-9]' && break
+    sleep 0.2
+done
 echo "active $(systemctl is-active millwrightd)"
 pid=$(systemctl show millwrightd -p MainPID --value)
 sed -n 's/:\\t/ /;/^Uid\\|^CapEff\\|^NoNewPrivs\\|^Seccomp/p' /proc/$pid/status
@@ -46,7 +50,7 @@ echo "restarts $(systemctl show millwrightd -p NRestarts --value)"
 millwright status --json --socket /run/millwright/control >/status.json
 systemctl stop millwrightd
 echo "result $(systemctl show millwrightd -p Result --value)"
-journalctl -u millwrightd -u mosquitto -u hall --no-pager -o cat
+journalctl -b -u millwrightd -u mosquitto -u hall --no-pager -o cat
 """
 
 UNIT = """\
@@ -118,6 +122,7 @@ def configure(root):
 def boot(root):
     for name in ("result", "alert", "status.json"):
         (root / name).unlink(missing_ok=True)
+    shutil.rmtree(root / "var/lib/millwright", ignore_errors=True)
     done = subprocess.run(["systemd-nspawn", "-q", "-D", root, "--boot", "--register=no", "--keep-unit"],
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=BOOT_S)
     if not (root / "result").exists():
@@ -131,7 +136,7 @@ def judge(root, result):
     alert = json.loads((root / "alert").read_text())
     assert alert["event"] == "raised", alert
     status = json.loads((root / "status.json").read_text())
-    assert {bus["state"] for bus in status["buses"]} == {"online"}, status["buses"]
+    assert status["buses"] and all(bus["replies"] > 0 for bus in status["buses"]), status["buses"]
     assert found["active"] == "active" and found["restarts"] == "0" and found["result"] == "success", found
     assert found["NoNewPrivs"] == "1" and int(found["CapEff"], 16) == 0, found
     assert found["Uid"].split()[0] != "0" and found["Seccomp"] == "2", found
