@@ -3,32 +3,6 @@
 
 #include <string.h>
 
-uint16_t mw_load_u16be(const uint8_t *p)
-{
-    return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-uint16_t mw_load_u16le(const uint8_t *p)
-{
-    return (uint16_t)(p[1] << 8 | p[0]);
-}
-
-uint32_t mw_load_u32le(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-uint64_t mw_load_u64le(const uint8_t *p)
-{
-    return mw_load_u32le(p) | (uint64_t)mw_load_u32le(p + 4) << 32;
-}
-
-void mw_store_u16be(uint8_t *p, uint16_t v)
-{
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
-}
-
 const uint8_t *mw_get_bytes(struct mw_reader *r, size_t n)
 {
     if (r->failed || n > r->n_bytes - r->at) {

@@ -4,6 +4,8 @@
 #ifndef MW_BASE_BYTES_H
 #define MW_BASE_BYTES_H
 
+#include "base/load.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,12 +40,5 @@ void mw_put_u64le(struct mw_writer *w, uint64_t v);
 void mw_put_f32le(struct mw_writer *w, float v);
 void mw_put_bytes(struct mw_writer *w, const void *bytes, size_t n);
 void mw_put_str8(struct mw_writer *w, const char *text);
-
-/* Unchecked single reads; the caller has checked the bounds. */
-uint16_t mw_load_u16be(const uint8_t *p);
-uint16_t mw_load_u16le(const uint8_t *p);
-uint32_t mw_load_u32le(const uint8_t *p);
-uint64_t mw_load_u64le(const uint8_t *p);
-void mw_store_u16be(uint8_t *p, uint16_t v);
 
 #endif

@@ -12,7 +12,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MW_CARD_NAME        "millwright.card"
 #define MW_CARD_MAX_SIGNALS (2 * MW_MAX_CHANNELS) /* residuals, then levels */
 #define MW_CARD_MAX_WINDOW  64
 #define MW_CARD_MAX_BYTES   8192

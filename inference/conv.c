@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inference/conv.h"
-#include "base/bytes.h"
+#include "base/load.h"
 #include "base/result.h"
 #include "inference/weights.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inference/dense.h"
-#include "base/bytes.h"
+#include "base/load.h"
 #include "base/result.h"
 #include "inference/dense_kernel.h"
 #include "inference/fault.h"
@@ -27,6 +27,17 @@ struct mw_dense_s8 *mw_dense_layer(const struct mw_op *op)
     if (op->run != run_s8)
         return NULL;
     return (struct mw_dense_s8 *)(uintptr_t)op->params; /* in the caller's memory, not const */
+}
+
+/* Whether a layer has int16 activations; asked of its input. */
+static bool is_wide(const struct mw_tensor *in)
+{
+#ifdef MW_ENGINE_DENSE_ONLY
+    (void)in;
+    return false;
+#else
+    return in->type == MW_INT16;
+#endif
 }
 
 #ifndef MW_ENGINE_DENSE_ONLY
@@ -83,7 +94,7 @@ static int check_shapes(struct mw_build *b, const struct mw_tensor *in, const st
 
 static int check_types(struct mw_build *b, const struct mw_tensor *in, const struct mw_tensor *out)
 {
-    bool wide = in->type == MW_INT16;
+    bool wide = is_wide(in);
     if (in->type != MW_INT8 && !wide)
         return mw_refuse(b, "tensor # is of type #, only int8 (9) and int16 (7) are supported",
                          in->index, in->type);
@@ -98,10 +109,11 @@ static int check_types(struct mw_build *b, const struct mw_tensor *in, const str
     return MW_OK;
 }
 
-static int fused_range(struct mw_build *b, const struct mw_tensor *out, struct mw_dense_s8 *layer)
+static int fused_range(struct mw_build *b, const struct mw_tensor *out, bool wide,
+                       struct mw_dense_s8 *layer)
 {
     uint8_t activation = mw_option_u8(b, DENSE_ACTIVATION, 0);
-    if (out->type == MW_INT8)
+    if (!wide)
         return mw_fused_range(b, activation, &out->quant, &layer->out_min, &layer->out_max);
     if (activation != MW_TFLITE_NONE && activation != MW_TFLITE_RELU)
         return mw_refuse(b, "fused activation # is not supported with int16", activation, 0);
@@ -134,7 +146,7 @@ int mw_prepare_dense(struct mw_build *b, struct mw_op *op)
     int result = read_dense(b, &in, &weights, &out);
     if (result < 0)
         return result;
-    bool wide = in.type == MW_INT16;
+    bool wide = is_wide(&in);
     layer->n_out = (uint32_t)weights.dims[0];
     layer->n_in = (uint32_t)weights.dims[1];
     layer->weights = (const int8_t *)weights.data;
@@ -146,7 +158,7 @@ int mw_prepare_dense(struct mw_build *b, struct mw_op *op)
     if (result == MW_OK && layer->bias && !bias_scale_fits(&in, &weights, &bias, &out))
         return mw_refuse(b, "bias (tensor #) is not scaled by input and weights", bias.index, 0);
     if (result == MW_OK)
-        result = fused_range(b, &out, layer);
+        result = fused_range(b, &out, wide, layer);
     if (result == MW_OK)
         result = mw_channel_multipliers(
             b, in.quant.scale, &weights, out.quant.scale, weights.n_scales == 1,
@@ -157,10 +169,7 @@ int mw_prepare_dense(struct mw_build *b, struct mw_op *op)
     op->params = mw_keep(b, &d, sizeof d);
     op->run = run_s8;
     op->n_in = 1; /* weights and bias are in the layer */
-#ifdef MW_ENGINE_DENSE_ONLY
-    if (wide)
-        return mw_refuse(b, "int16 is not part of this build", 0, 0);
-#else
+#ifndef MW_ENGINE_DENSE_ONLY
     if (wide)
         op->run = run_s16;
 #endif

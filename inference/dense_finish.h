@@ -4,7 +4,7 @@
 #ifndef MW_INFERENCE_DENSE_FINISH_H
 #define MW_INFERENCE_DENSE_FINISH_H
 
-#include "base/bytes.h"
+#include "base/load.h"
 #include "inference/dense_kernel.h"
 
 /* A loop of constant length over an array that is to live in registers. Clang unrolls such a loop

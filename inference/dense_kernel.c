@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inference/dense_kernel.h"
-#include "base/bytes.h"
+#include "base/load.h"
 #include "inference/dense_s8.h"
 
 #include <assert.h>
 
+#ifndef MW_ENGINE_ONE_KERNEL
 static void run_reference(const struct mw_dense_s8 *layer, enum mw_rounding rounding,
                           const int8_t *x, int8_t *y, uint32_t n_windows)
 {
@@ -13,6 +14,7 @@ static void run_reference(const struct mw_dense_s8 *layer, enum mw_rounding roun
 }
 
 const struct mw_dense_kernel mw_dense_reference = { .name = "reference", .run = run_reference };
+#endif
 
 /* A kernel is in the list where its file was compiled with its instructions: with the whole
  * engine's flags, or, MW_KERNEL_FLAGS, with flags of its own. */
@@ -22,14 +24,9 @@ const struct mw_dense_kernel mw_dense_reference = { .name = "reference", .run = 
 #define FLAGS 0
 #endif
 
-/* The DSP kernel takes every layer and needs no memory: what stands behind it would only be flash.
- */
-#if defined(__ARM_FEATURE_DSP) && !defined(__ARM_FEATURE_MVE) && __ARM_ARCH_PROFILE == 'M'
-#define ONLY_DSP
-#endif
-
 /* The fastest first. */
 static const struct mw_dense_kernel *const kernels[] = {
+#ifndef MW_ENGINE_ONE_KERNEL
 #if defined(__x86_64__) && (FLAGS || defined(__AVX512VNNI__))
     &mw_dense_vnni,
 #endif
@@ -48,12 +45,13 @@ static const struct mw_dense_kernel *const kernels[] = {
 #if defined(__ARM_FEATURE_MVE)
     &mw_dense_mve,
 #endif
-#if defined(ONLY_DSP)
+#if defined(MW_DENSE_HAS_DSP)
     &mw_dense_dsp,
 #else
     &mw_dense_rows,
 #endif
-    &mw_dense_reference,
+#endif
+    &MW_DENSE_DEFAULT,
 };
 
 #define N_KERNELS (sizeof kernels / sizeof kernels[0])
@@ -71,8 +69,8 @@ const struct mw_dense_kernel *mw_dense_kernel_at(uint32_t i)
 const struct mw_dense_kernel *mw_dense_kernel_best(uint32_t cpu)
 {
     uint32_t i = 0;
-    while (!has(kernels[i], cpu))
-        i++; /* the reference needs nothing */
+    while (i + 1 < N_KERNELS && !has(kernels[i], cpu))
+        i++; /* the last one runs everywhere */
     return kernels[i];
 }
 
@@ -98,8 +96,9 @@ void mw_dense_choose(struct mw_dense_s8 *layer, uint32_t cpu, void *packed, size
 {
     assert((uintptr_t)packed % MW_DENSE_PACKED_ALIGN == 0);
     uint32_t i = 0;
-    while (!has(kernels[i], cpu) || !takes(kernels[i], layer, packed, n_packed))
-        i++; /* the reference takes all */
+    while (i + 1 < N_KERNELS &&
+           (!has(kernels[i], cpu) || !takes(kernels[i], layer, packed, n_packed)))
+        i++; /* the last one takes all */
     layer->kernel = kernels[i];
     layer->packed = kernels[i]->pack ? packed : NULL;
 }

@@ -7,22 +7,11 @@
 #ifndef MW_INFERENCE_DENSE_KERNEL_H
 #define MW_INFERENCE_DENSE_KERNEL_H
 
+#include "inference/cpu.h"
 #include "inference/model.h"
+#include "inference/profile.h"
 
 #include <stdbool.h>
-
-/* What a processor has; bits. Those of another architecture mean nothing and do no harm. */
-enum mw_cpu {
-    MW_CPU_ROWS = 1 << 0, /* the tuned plain C: no instruction beyond the target's own */
-    MW_CPU_AVX2 = 1 << 1,
-    MW_CPU_AVX512_VNNI = 1 << 2, /* with AVX-512 F, BW, DQ and VL */
-    MW_CPU_NEON = 1 << 3,        /* Advanced SIMD, AArch64 and ARMv7-A */
-    MW_CPU_DOTPROD = 1 << 4,     /* SDOT of ARMv8.2 and later */
-    MW_CPU_DSP = 1 << 5,         /* the DSP extension of ARMv7E-M and ARMv8-M */
-    MW_CPU_MVE = 1 << 6,         /* integer MVE of ARMv8.1-M */
-};
-
-#define MW_DENSE_PACKED_ALIGN 64
 
 struct mw_dense_kernel {
     const char *name; /* "avx2" */
@@ -54,9 +43,6 @@ size_t mw_dense_packed_bytes(const struct mw_dense_s8 *layer, uint32_t cpu);
  * layer. packed: aligned to 64, borrowed; may be NULL with n_packed 0. */
 void mw_dense_choose(struct mw_dense_s8 *layer, uint32_t cpu, void *packed, size_t n_packed);
 
-static inline void mw_dense_run(const struct mw_dense_s8 *layer, enum mw_rounding rounding,
-                                const int8_t *x, int8_t *y, uint32_t n_windows);
-
 /* For kernels: bias[o] - zero * (sum of row o's weights), modulo 2^32, so that the inner loop
  * multiplies the stored bytes. */
 int32_t mw_dense_folded_bias(const struct mw_dense_s8 *layer, uint32_t o, int32_t zero);
@@ -71,11 +57,30 @@ extern const struct mw_dense_kernel mw_dense_neon32;
 extern const struct mw_dense_kernel mw_dense_dsp;
 extern const struct mw_dense_kernel mw_dense_mve;
 
+/* The DSP kernel takes every layer and needs no memory: what stands behind it would only be flash.
+ */
+#if defined(__ARM_FEATURE_DSP) && !defined(__ARM_FEATURE_MVE) && __ARM_ARCH_PROFILE == 'M'
+#define MW_DENSE_HAS_DSP
+#endif
+
+/* What runs a layer for which nobody has chosen. */
+#if !defined(MW_ENGINE_ONE_KERNEL)
+#define MW_DENSE_DEFAULT mw_dense_reference
+#elif defined(MW_DENSE_HAS_DSP)
+#define MW_DENSE_DEFAULT mw_dense_dsp
+#else
+#define MW_DENSE_DEFAULT mw_dense_rows
+#endif
+
 static inline void mw_dense_run(const struct mw_dense_s8 *layer, enum mw_rounding rounding,
                                 const int8_t *x, int8_t *y, uint32_t n_windows)
 {
-    const struct mw_dense_kernel *kernel = layer->kernel ? layer->kernel : &mw_dense_reference;
+#ifdef MW_ENGINE_ONE_KERNEL
+    MW_DENSE_DEFAULT.run(layer, rounding, x, y, n_windows);
+#else
+    const struct mw_dense_kernel *kernel = layer->kernel ? layer->kernel : &MW_DENSE_DEFAULT;
     kernel->run(layer, rounding, x, y, n_windows);
+#endif
 }
 
 #endif

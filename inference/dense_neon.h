@@ -6,6 +6,8 @@
 
 #include "inference/dense_finish.h"
 
+#if defined(__aarch64__) || (defined(__arm__) && defined(__ARM_NEON))
+
 #include <arm_neon.h>
 
 /* What all outputs of a layer share, or, per channel, four of them. */
@@ -107,5 +109,7 @@ static inline void mw_neon_put(const struct mw_dense_s8 *layer, struct mw_neon_f
         y[i] = mw_dense_finish(&scale, sums[i]);
     }
 }
+
+#endif
 
 #endif

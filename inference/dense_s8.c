@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inference/dense_s8.h"
-#include "base/bytes.h"
+#include "base/load.h"
 #include "inference/quant.h"
 
 #include <assert.h>

@@ -17,16 +17,15 @@
 
 /* What the loop starts from, in the order of its registers, and what it leaves. */
 struct dot {
-    const int8_t *w;         /* row 0 */
-    uint32_t stride;         /* bytes from row to row */
-    const int8_t *w3;        /* row 3 */
-    const int8_t *x, *end16; /* sixteen inputs a turn up to here */
-    uint32_t offset;         /* -zero in both halves */
+    const int8_t *w;       /* row 0 */
+    uint32_t stride;       /* bytes from row to row */
+    const int8_t *w3;      /* row 3 */
+    const int8_t *x, *end; /* a multiple of four inputs */
+    uint32_t offset;       /* -zero in both halves */
     int32_t acc[ROWS];
-    const int8_t *end4; /* then four a turn up to here */
 };
 
-static_assert(sizeof(struct dot) == 44 && _Alignof(struct dot) == 4, "the loop's offsets");
+static_assert(sizeof(struct dot) == 40 && _Alignof(struct dot) == 4, "the loop's offsets");
 
 #define WEIGHTS(address, acc)            \
     "ldr lr, " address "\n"              \
@@ -42,24 +41,30 @@ static_assert(sizeof(struct dot) == 44 && _Alignof(struct dot) == 4, "the loop's
     "sxtab16 r11, r5, r11, ror #8\n" WEIGHTS("[r0, r1]", "r7") WEIGHTS("[r0, r1, lsl #1]", "r8") \
         WEIGHTS("[r0], #4", "r6") WEIGHTS("[r2], #4", "r9")
 
-/* dot->acc[r] += row r times (x - zero) up to end4. Words may be unaligned. */
+/* dot->acc[r] += row r times (x - zero) up to the end. Words may be unaligned. Sixteen inputs a
+ * turn; the first turn begins where as many are left of it as the inputs have beyond whole turns.
+ * FOUR has 23 instructions of four bytes. */
 static __attribute__((naked, noinline)) void dot_rows(__attribute__((unused)) struct dot *dot)
 {
     __asm__ volatile(".syntax unified\n"
                      "push {r0, r4-r11, lr}\n"
                      "ldm r0, {r0-r9}\n"
-                     "b 2f\n"
+                     "subs r10, r3, r4\n"
+                     "beq 3f\n"
+                     "and r10, r10, #12\n"
+                     "mov r11, #23\n"
+                     "mul r10, r10, r11\n"
+                     "add pc, r10\n"
+                     "nop\n" /* the sum counts from the next word */
                      "1:\n" FOUR FOUR FOUR FOUR "2: cmp r3, r4\n"
                      "bne 1b\n"
-                     "ldr r10, [sp]\n"
-                     "ldr r4, [r10, #40]\n"
-                     "b 4f\n"
-                     "3:\n" FOUR "4: cmp r3, r4\n"
-                     "bne 3b\n"
-                     "pop {r0}\n"
+                     "3: pop {r0}\n"
                      "adds r0, #24\n"
                      "stm r0, {r6-r9}\n"
-                     "pop {r4-r11, pc}\n");
+                     "pop {r4-r11, pc}\n"
+                     ".if 2b - 1b - 4 * 92\n"
+                     ".error \"FOUR is not 92 bytes\"\n"
+                     ".endif\n");
 }
 
 static int32_t dot1(const int8_t *w, const int8_t *x, uint32_t n, int32_t zero)
@@ -81,51 +86,63 @@ static inline int32_t smmulr(int32_t a, int32_t b)
 /* The usual requantisation, half as long as the general one: double rounding, and a shift to the
  * right by 1 .. MAX_RIGHT. */
 struct usual {
-    int32_t mantissa, right;
+    int32_t mantissa, right; /* right 0: the layer is not usual */
     int32_t half; /* of the second rounding, and the zero point where the shift leaves it whole */
-    int32_t least, most;
+    uint32_t least, most; /* in all four bytes */
 };
 
 #define MAX_RIGHT 20 /* 2^30 + 2^19 + 128 * 2^20 < 2^31 */
 
-static __attribute__((noinline)) int32_t finish_large(const struct mw_dense_s8 *layer, int32_t acc)
+/* Output o with any requantisation. */
+static __attribute__((noinline)) int32_t
+finish_any(const struct mw_dense_s8 *layer, enum mw_rounding rounding, uint32_t o, int32_t acc)
 {
-    struct mw_dense_scale scale = mw_dense_scale(layer, MW_ROUNDING_DOUBLE, 0);
+    struct mw_dense_scale scale = mw_dense_scale(layer, rounding, o);
     return mw_dense_finish(&scale, acc);
 }
 
-/* The first rounding is SMMULR of twice the sum, where that fits into 32 bits. */
+/* The first rounding is SMMULR of twice the sum, where that fits into 32 bits. Within int8, but not
+ * yet within least and most. */
 static inline int32_t finish_usual(const struct mw_dense_s8 *layer, const struct usual *u,
                                    int32_t acc)
 {
-    int32_t twice;
+    int32_t twice, v;
     if (__builtin_add_overflow(acc, acc, &twice))
-        return finish_large(layer, acc);
+        return finish_any(layer, MW_ROUNDING_DOUBLE, 0, acc);
     int32_t high = smmulr(twice, u->mantissa);
-    int32_t v = (high + (high >> 31) + u->half) >> u->right;
-    v = v < u->least ? u->least : v;
-    return v > u->most ? u->most : v;
+    v = (high + (high >> 31) + u->half) >> u->right;
+    __asm__("ssat %0, #8, %1" : "=r"(v) : "r"(v));
+    return v;
+}
+
+/* Four outputs. SSUB8 says of each byte which is greater, SEL takes it. */
+static inline void finish_four(const struct mw_dense_s8 *layer, const struct usual *u,
+                               const int32_t acc[ROWS], int8_t *y)
+{
+    int32_t v[ROWS];
+    MW_EACH (r, ROWS)
+        v[r] = finish_usual(layer, u, acc[r]);
+    uint32_t four = (uint32_t)v[0], clamped;
+    __asm__("bfi %0, %1, #8, #8\n"
+            "bfi %0, %2, #16, #8\n"
+            "bfi %0, %3, #24, #8\n"
+            : "+r"(four)
+            : "r"(v[1]), "r"(v[2]), "r"(v[3]));
+    __asm__("ssub8 %0, %1, %2\n"
+            "sel %0, %1, %2\n"
+            "ssub8 %1, %3, %0\n"
+            "sel %0, %0, %3\n"
+            : "=&r"(clamped), "+r"(four)
+            : "r"(u->least), "r"(u->most));
+    __builtin_memcpy(y, &clamped, ROWS); /* a Cortex-M is little-endian */
 }
 
 static inline void load_bias(const struct mw_dense_s8 *layer, uint32_t o, int32_t acc[ROWS])
 {
     if (layer->bias)
-        __builtin_memcpy(acc, layer->bias + 4 * (size_t)o,
-                         4 * ROWS); /* a Cortex-M is little-endian */
+        __builtin_memcpy(acc, layer->bias + 4 * (size_t)o, 4 * ROWS);
     else
         acc[0] = acc[1] = acc[2] = acc[3] = 0;
-}
-
-/* Outputs from o, fewer than ROWS. */
-static void last_rows(const struct mw_dense_s8 *layer, enum mw_rounding rounding, uint32_t o,
-                      const int8_t *x, int8_t *y)
-{
-    for (; o < layer->n_out; o++) {
-        const int8_t *w = layer->weights + (size_t)o * layer->n_in;
-        struct mw_dense_scale scale = mw_dense_scale(layer, rounding, o);
-        int32_t acc = mw_dense_bias(layer, o) + dot1(w, x, layer->n_in, layer->in_zero);
-        y[o] = mw_dense_finish(&scale, acc);
-    }
 }
 
 /* The last inputs of four rows, fewer than four. */
@@ -150,63 +167,48 @@ static inline __attribute__((always_inline)) void sum_rows(const struct mw_dense
         add_rest(layer, w, x, dot->acc);
 }
 
-/* Whole groups of rows with the usual requantisation. Returns the first output not computed. */
-static __attribute__((noinline)) uint32_t usual_rows(const struct mw_dense_s8 *layer,
-                                                     struct dot *dot, const int8_t *x, int8_t *y)
+static struct usual find_usual(const struct mw_dense_s8 *layer, enum mw_rounding rounding)
 {
     const int32_t right = -layer->shift[0];
-    const struct usual u = { .mantissa = layer->multiplier[0],
-                             .right = right,
-                             .half = (1 << (right - 1)) + layer->out_zero * (1 << right),
-                             .least = layer->out_min,
-                             .most = layer->out_max };
-    const uint32_t n = layer->n_out & ~UINT32_C(3);
-    const int8_t *w = layer->weights;
-    for (uint32_t o = 0; o < n; o += ROWS, w += (size_t)ROWS * layer->n_in, y += ROWS) {
-        sum_rows(layer, dot, o, w, x);
-        MW_EACH (r, ROWS)
-            y[r] = (int8_t)finish_usual(layer, &u, dot->acc[r]);
-    }
-    return n;
+    if (rounding != MW_ROUNDING_DOUBLE || layer->n_multipliers != 1 || right < 1 ||
+        right > MAX_RIGHT)
+        return (struct usual){ .right = 0 };
+    return (struct usual){ .mantissa = layer->multiplier[0],
+                           .right = right,
+                           .half = (1 << (right - 1)) + layer->out_zero * (1 << right),
+                           .least = (uint8_t)layer->out_min * UINT32_C(0x01010101),
+                           .most = (uint8_t)layer->out_max * UINT32_C(0x01010101) };
 }
 
-/* The same with any requantisation. */
-static uint32_t other_rows(const struct mw_dense_s8 *layer, struct dot *dot,
-                           enum mw_rounding rounding, const int8_t *x, int8_t *y)
+static void run_window(const struct mw_dense_s8 *layer, const struct usual *u,
+                       enum mw_rounding rounding, const int8_t *x, int8_t *y)
 {
-    const uint32_t n = layer->n_out & ~UINT32_C(3);
-    const int8_t *w = layer->weights;
-    for (uint32_t o = 0; o < n; o += ROWS, w += (size_t)ROWS * layer->n_in) {
-        sum_rows(layer, dot, o, w, x);
-        for (uint32_t r = 0; r < ROWS; r++) {
-            struct mw_dense_scale scale = mw_dense_scale(layer, rounding, o + r);
-            y[o + r] = mw_dense_finish(&scale, dot->acc[r]);
-        }
-    }
-    return n;
-}
-
-static void run_window(const struct mw_dense_s8 *layer, enum mw_rounding rounding, const int8_t *x,
-                       int8_t *y)
-{
-    const uint32_t n_in = layer->n_in;
+    const uint32_t n_in = layer->n_in, whole = layer->n_out & ~(uint32_t)(ROWS - 1);
     const uint16_t minus_zero = (uint16_t)-layer->in_zero;
+    const int8_t *w = layer->weights;
     struct dot dot;
     dot.stride = n_in;
-    dot.end16 = x + (n_in & ~UINT32_C(15));
-    dot.end4 = x + (n_in & ~UINT32_C(3));
+    dot.end = x + (n_in & ~UINT32_C(3));
     dot.offset = minus_zero * UINT32_C(0x10001);
-    bool usual = rounding == MW_ROUNDING_DOUBLE && layer->n_multipliers == 1 &&
-                 layer->shift[0] < 0 && layer->shift[0] >= -MAX_RIGHT;
-    uint32_t o = usual ? usual_rows(layer, &dot, x, y) : other_rows(layer, &dot, rounding, x, y);
-    last_rows(layer, rounding, o, x, y);
+    for (uint32_t o = 0; o < whole; o += ROWS, w += (size_t)ROWS * n_in) {
+        sum_rows(layer, &dot, o, w, x);
+        if (u->right)
+            finish_four(layer, u, dot.acc, y + o);
+        else
+            for (uint32_t r = 0; r < ROWS; r++)
+                y[o + r] = (int8_t)finish_any(layer, rounding, o + r, dot.acc[r]);
+    }
+    for (uint32_t o = whole; o < layer->n_out; o++, w += n_in)
+        y[o] = (int8_t)finish_any(layer, rounding, o,
+                                  mw_dense_bias(layer, o) + dot1(w, x, n_in, layer->in_zero));
 }
 
 static void run(const struct mw_dense_s8 *layer, enum mw_rounding rounding, const int8_t *x,
                 int8_t *y, uint32_t n_windows)
 {
+    const struct usual u = find_usual(layer, rounding);
     for (uint32_t w = 0; w < n_windows; w++)
-        run_window(layer, rounding, x + (size_t)w * layer->n_in, y + (size_t)w * layer->n_out);
+        run_window(layer, &u, rounding, x + (size_t)w * layer->n_in, y + (size_t)w * layer->n_out);
 }
 
 const struct mw_dense_kernel mw_dense_dsp = { .name = "dsp", .cpu = MW_CPU_DSP, .run = run };

@@ -8,16 +8,16 @@
 #define MW_INFERENCE_FAULT_H
 
 #include "inference/model.h"
+#include "inference/profile.h"
 
 #include <stdint.h>
 
 #ifdef MW_ENGINE_NO_WORDS
 static inline int mw_fault_silent(struct mw_model_fault *ret_why, int result, int64_t a, int64_t b)
 {
+    (void)ret_why;
     (void)a;
     (void)b;
-    if (ret_why)
-        ret_why->text[0] = 0;
     return result;
 }
 

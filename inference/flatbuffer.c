@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inference/flatbuffer.h"
-#include "base/bytes.h"
-
-#include <string.h>
+#include "base/load.h"
 
 /* n bytes at a place, or NULL. at is 64-bit so that a sum of two 32-bit offsets cannot wrap. */
 static const uint8_t *view(struct mw_fb *fb, uint64_t at, uint64_t n)
@@ -62,7 +60,7 @@ static uint32_t field_at(struct mw_fb *fb, const struct mw_fb_table *t, uint32_t
 struct mw_fb_table mw_fb_root(struct mw_fb *fb, const char *id)
 {
     const uint8_t *p = view(fb, 0, 8);
-    if (!p || memcmp(p + 4, id, 4) != 0) {
+    if (!p || mw_load_u32le(p + 4) != mw_load_u32le((const uint8_t *)id)) {
         fb->failed = true;
         return (struct mw_fb_table){ 0 };
     }

@@ -42,16 +42,18 @@ static int check_node(const struct mw_build *b, const struct mw_operator *known,
     return MW_OK;
 }
 
-static const void *address_of(const struct mw_tflite *file, const struct mw_plan *plan,
-                              uint32_t tensor, const uint8_t *arena)
+/* An end's final address, or a mark. */
+static const void *address_of(const struct mw_build *b, const struct mw_plan *plan, uint32_t end,
+                              const uint8_t *arena)
 {
-    const struct mw_planned *planned = mw_plan_find(plan, tensor);
-    if (planned)
-        return planned->place == MW_PLACE_X   ? (const void *)&AT_X
-               : planned->place == MW_PLACE_Y ? (const void *)&AT_Y
-                                              : arena + planned->offset;
-    struct mw_tensor t = { 0 };
-    if (tensor == UINT32_MAX || mw_tflite_read_tensor(file, tensor, &t, NULL) != MW_OK)
+    struct mw_planned planned;
+    if (mw_plan_end(plan, b->file, &b->node, end, &planned))
+        return planned.place == MW_PLACE_X   ? (const void *)&AT_X
+               : planned.place == MW_PLACE_Y ? (const void *)&AT_Y
+                                             : arena + planned.offset;
+    struct mw_tensor t;
+    uint32_t tensor = mw_node_in(b->file, &b->node, end); /* all outputs are planned */
+    if (tensor == UINT32_MAX || mw_tflite_read_tensor(b->file, tensor, &t, NULL) != MW_OK)
         return NULL;
     return t.data;
 }
@@ -61,16 +63,19 @@ static void connect(struct mw_build *b, const struct mw_plan *plan, const uint8_
 {
     const struct mw_node *node = &b->node;
     op->code = (uint8_t)node->code;
-    op->n_in = (uint8_t)node->ins.n;
+    if (op->n_in == 0)
+        op->n_in = (uint8_t)node->ins.n;
     op->n_out = (uint8_t)node->outs.n;
-    op->ends = mw_take(b, (node->ins.n + node->outs.n) * sizeof op->ends[0]);
+    op->ends = mw_take(b, (size_t)(op->n_in + op->n_out) * sizeof op->ends[0]);
     if (!op->ends)
         return;
-    for (uint32_t i = 0; i < node->ins.n; i++)
-        op->ends[i] = address_of(b->file, plan, mw_node_in(b->file, node, i), arena);
-    for (uint32_t i = 0; i < node->outs.n; i++)
-        op->ends[node->ins.n + i] = address_of(b->file, plan, mw_node_out(b->file, node, i), arena);
-    op->n_out_bytes = mw_plan_find(plan, mw_node_out(b->file, node, 0))->n_bytes;
+    for (uint32_t i = 0; i < op->n_in; i++)
+        op->ends[i] = address_of(b, plan, i, arena);
+    for (uint32_t i = 0; i < op->n_out; i++)
+        op->ends[op->n_in + i] = address_of(b, plan, node->ins.n + i, arena);
+    struct mw_planned first = { 0 };
+    mw_plan_end(plan, b->file, node, node->ins.n, &first);
+    op->n_out_bytes = first.n_bytes;
 }
 
 /* Operator i: checked, and where there is memory, ready to run. */
@@ -100,19 +105,18 @@ static int build_op(struct mw_build *b, const struct mw_plan *plan, const uint8_
 /* Every operator in turn. memory NULL: only checked and measured. */
 static int build_all(const struct mw_tflite *file, const struct mw_plan *plan,
                      enum mw_rounding rounding, uint8_t *memory, const uint8_t *arena,
-                     struct mw_build *ret_build, struct mw_model_fault *why)
+                     struct mw_build *b, struct mw_model_fault *why)
 {
-    struct mw_build b = { .file = file, .rounding = rounding, .memory = memory };
-    struct mw_op *ops = mw_take(&b, file->operators.n * sizeof ops[0]);
+    *b = (struct mw_build){ .file = file, .rounding = rounding, .memory = memory };
+    struct mw_op *ops = mw_take(b, file->operators.n * sizeof ops[0]);
     for (uint32_t i = 0; i < file->operators.n; i++) {
         struct mw_op op = { 0 };
-        int result = build_op(&b, plan, arena, i, &op, why);
+        int result = build_op(b, plan, arena, i, &op, why);
         if (result < 0)
             return result;
         if (ops)
             ops[i] = op;
     }
-    *ret_build = b;
     return MW_OK;
 }
 
@@ -143,6 +147,8 @@ struct loading {
 static int verify(struct loading *l, const uint8_t *bytes, size_t n_bytes,
                   enum mw_rounding rounding, struct mw_model_fault *why)
 {
+    if (why)
+        why->text[0] = 0;
     int result = mw_tflite_open(&l->file, bytes, n_bytes, why);
     /* Operators that are not known are refused first, whatever their tensors are. */
     for (uint32_t i = 0; result == MW_OK && i < l->file.operators.n; i++) {
@@ -220,16 +226,13 @@ struct mw_dense_s8 *mw_model_dense(const struct mw_model *model, uint32_t layer)
 /* The caller's buffers in the place of the two marks. */
 static void run_op(const struct mw_op *op, const void *x, void *y)
 {
-    const void *in[MW_NODE_MAX_ENDS];
-    void *out[MW_NODE_MAX_ENDS];
-    for (uint32_t i = 0; i < op->n_in; i++)
-        in[i] = op->ends[i] == &AT_X ? x : op->ends[i] == &AT_Y ? y : op->ends[i];
-    for (uint32_t i = 0; i < op->n_out; i++) {
-        const void *end = op->ends[op->n_in + i];
-        /* At x is only what a copying operator leaves there; the arena is ours to write to. */
-        out[i] = end == &AT_Y ? y : (void *)(uintptr_t)(end == &AT_X ? x : end);
+    /* Outputs at x are only what a copying operator leaves there; the arena is ours to write to. */
+    void *ends[2 * MW_NODE_MAX_ENDS];
+    for (uint32_t i = 0; i < (uint32_t)op->n_in + op->n_out; i++) {
+        const void *end = op->ends[i];
+        ends[i] = end == &AT_Y ? y : (void *)(uintptr_t)(end == &AT_X ? x : end);
     }
-    op->run(op->params, in, out);
+    op->run(op->params, (const void *const *)ends, ends + op->n_in);
 }
 
 void mw_model_run_traced(const struct mw_model *model, const void *x, void *y,

@@ -10,6 +10,8 @@
 #ifndef MW_INFERENCE_MODEL_H
 #define MW_INFERENCE_MODEL_H
 
+#include "inference/profile.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +21,8 @@
 #define MW_MODEL_MAX_ITEMS  65536     /* of one computed tensor, and terms of one sum */
 #define MW_MODEL_MAX_BYTES  (4 << 20) /* of the file */
 
+#define MW_CARD_NAME "millwright.card" /* metadata that rides along, see inference/card.h */
+
 /* How a 32-bit accumulator becomes int8. TFLite Micro's reference kernels and CMSIS-NN round
  * twice, XNNPACK and ONNX Runtime once; the last bit differs. docs/SPEC-model.md, section
  * "Arithmetic". */
@@ -27,9 +31,14 @@ enum mw_rounding { MW_ROUNDING_DOUBLE = 0, MW_ROUNDING_SINGLE };
 /* TensorType of the schema: those that the engine reads. */
 enum mw_type { MW_FLOAT32 = 0, MW_INT32 = 2, MW_INT64 = 4, MW_INT16 = 7, MW_INT8 = 9 };
 
-/* Why a model was refused: in words, with the place. */
+/* Why a model was refused: in words, with the place. Empty where the engine has no words. */
+#ifdef MW_ENGINE_NO_WORDS
+#define MW_FAULT_BYTES 1
+#else
+#define MW_FAULT_BYTES 160
+#endif
 struct mw_model_fault {
-    char text[160];
+    char text[MW_FAULT_BYTES];
 };
 
 struct mw_quant {

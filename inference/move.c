@@ -7,7 +7,7 @@
  * with internal/strided_slice_logic.h (masks; a negative stride walks back),
  * reference/concatenation.h, micro/kernels/split.cc, reference/resize_nearest_neighbor.h; RESHAPE,
  * EXPAND_DIMS, SQUEEZE copy (micro/kernels/reshape.cc, expand_dims.cc, squeeze.cc). */
-#include "base/bytes.h"
+#include "base/load.h"
 #include "base/result.h"
 #include "inference/operator.h"
 #include "inference/walk.h"

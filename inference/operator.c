@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inference/operator.h"
-#include "base/bytes.h"
+#include "base/load.h"
 #include "base/result.h"
 #include "inference/fault.h"
 
@@ -183,10 +183,12 @@ int mw_make_multiplier(struct mw_build *build, double real, struct mw_multiplier
 {
     uint64_t bits; /* compared as such, not as a number: firmware may have no floating point */
     memcpy(&bits, &real, sizeof bits);
-    if (bits >> 52 >= 0x7ff || /* infinite, no number, or negative */
-        mw_quantize_multiplier(real, MW_ROUNDING_DOUBLE).shift > MW_QUANT_MAX_SHIFT)
+    if (bits >> 52 >= 0x7ff) /* infinite, no number, or negative */
         return mw_refuse(build, "values are scaled up by 2^30 or more", 0, 0);
-    *ret = mw_quantize_multiplier(real, build->rounding);
+    /* Up to the greatest shift that is accepted the pair is the same in both families. */
+    *ret = mw_quantize_multiplier(real, MW_ROUNDING_DOUBLE);
+    if (ret->shift > MW_QUANT_MAX_SHIFT)
+        return mw_refuse(build, "values are scaled up by 2^30 or more", 0, 0);
     return MW_OK;
 }
 

@@ -8,6 +8,7 @@
 #define MW_INFERENCE_OPERATOR_H
 
 #include "inference/fault.h"
+#include "inference/profile.h"
 #include "inference/quant.h"
 #include "inference/tflite.h"
 

@@ -4,6 +4,8 @@
 #include "inference/fault.h"
 #include "inference/operator.h"
 
+#ifndef MW_ENGINE_DENSE_ONLY
+
 static struct mw_planned *find(struct mw_plan *plan, uint32_t tensor)
 {
     for (uint32_t i = 0; i < plan->n_tensors; i++)
@@ -208,3 +210,16 @@ int mw_plan_make(struct mw_plan *ret_plan, const struct mw_tflite *file, struct 
     tell_places(ret_plan);
     return MW_OK;
 }
+
+bool mw_plan_end(const struct mw_plan *plan, const struct mw_tflite *file,
+                 const struct mw_node *node, uint32_t end, struct mw_planned *ret)
+{
+    uint32_t tensor = end < node->ins.n ? mw_node_in(file, node, end)
+                                        : mw_node_out(file, node, end - node->ins.n);
+    const struct mw_planned *planned = mw_plan_find(plan, tensor);
+    if (planned)
+        *ret = *planned;
+    return planned != NULL;
+}
+
+#endif

@@ -11,6 +11,7 @@
 #ifndef MW_INFERENCE_PLAN_H
 #define MW_INFERENCE_PLAN_H
 
+#include "inference/profile.h"
 #include "inference/tflite.h"
 
 #include <stdbool.h>
@@ -29,6 +30,12 @@ struct mw_planned {
     uint32_t offset; /* in the arena */
 };
 
+#ifdef MW_ENGINE_DENSE_ONLY
+struct mw_plan { /* of a chain, plan_chain.c */
+    uint32_t n_arena_bytes;
+    bool ends_may_overlap;
+};
+#else
 struct mw_plan {
     struct mw_planned tensors[MW_PLAN_MAX_TENSORS];
     uint32_t n_tensors;
@@ -36,11 +43,17 @@ struct mw_plan {
     bool ends_may_overlap; /* the input is read for the last time before the output is written */
 };
 
+/* The entry of a tensor, with the place of its home; NULL: it is a constant or is not computed. */
+const struct mw_planned *mw_plan_find(const struct mw_plan *plan, uint32_t tensor);
+#endif
+
 /* Results and words as mw_model_measure. */
 int mw_plan_make(struct mw_plan *ret_plan, const struct mw_tflite *file,
                  struct mw_model_fault *ret_why);
 
-/* The entry of a tensor, with the place of its home; NULL: it is a constant or is not computed. */
-const struct mw_planned *mw_plan_find(const struct mw_plan *plan, uint32_t tensor);
+/* Where an operator's end lies: an input, or, from ins.n on, an output. False: a constant, or left
+ * out. */
+bool mw_plan_end(const struct mw_plan *plan, const struct mw_tflite *file,
+                 const struct mw_node *node, uint32_t end, struct mw_planned *ret_planned);
 
 #endif

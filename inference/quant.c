@@ -34,19 +34,22 @@ struct mw_multiplier mw_quantize_multiplier(double real, enum mw_rounding roundi
     return (struct mw_multiplier){ (int32_t)mantissa, shift };
 }
 
+/* Of what follows nothing is called often; inlined, 64-bit shifts are long on a 32-bit core. */
+#define SMALL __attribute__((noinline))
+
 /* bits * 2^exponent; 0 where bits is 0. */
 struct exact {
     uint64_t bits;
     int32_t exponent;
 };
 
-static int32_t width(uint64_t bits)
+static SMALL int32_t width(uint64_t bits)
 {
     return bits == 0 ? 0 : 64 - __builtin_clzll(bits);
 }
 
 /* A float that is finite and not negative. */
-static struct exact take_apart(float value)
+static SMALL struct exact take_apart(float value)
 {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
@@ -57,7 +60,7 @@ static struct exact take_apart(float value)
 }
 
 /* To n bits, half to even, as IEEE 754 rounds. */
-static struct exact round_to(struct exact v, int32_t n)
+static SMALL struct exact round_to(struct exact v, int32_t n)
 {
     int32_t cut = width(v.bits) - n;
     if (cut <= 0)
@@ -71,14 +74,14 @@ static struct exact round_to(struct exact v, int32_t n)
 }
 
 /* Of two floats: at most 48 bits, exact. */
-static struct exact product(float a, float b)
+static SMALL struct exact product(float a, float b)
 {
     struct exact x = take_apart(a), y = take_apart(b);
     return (struct exact){ x.bits * y.bits, x.exponent + y.exponent };
 }
 
 /* As the multiplication of floats rounds it: 24 bits, fewer below 2^-126. */
-static struct exact float_product(float a, float b)
+static SMALL struct exact float_product(float a, float b)
 {
     struct exact p = product(a, b);
     int32_t n = width(p.bits) + p.exponent + 149;
@@ -87,7 +90,7 @@ static struct exact float_product(float a, float b)
 
 /* a / b to n bits, half to even. a: 1 .. 48 bits; b above 0. By hand, bit after bit: a processor
  * without a divider would need a library for it, at the price of kilobytes. */
-static struct exact quotient(struct exact a, float b, int32_t n)
+static SMALL struct exact quotient(struct exact a, float b, int32_t n)
 {
     struct exact d = take_apart(b), q = { 0, a.exponent - d.exponent };
     uint64_t rest = 0;
@@ -106,7 +109,7 @@ static struct exact quotient(struct exact a, float b, int32_t n)
 }
 
 /* A double of at most 53 bits; beyond the range of float products, infinity. */
-static double put_together(struct exact v)
+static SMALL double put_together(struct exact v)
 {
     int32_t n = width(v.bits);
     uint64_t bits = v.bits << (53 - n) & ((UINT64_C(1) << 52) - 1);
@@ -166,9 +169,10 @@ int32_t mw_quantize_whole(const struct mw_quant *q, int32_t value)
     int32_t n = width(v.bits) + v.exponent;
     if (n > 30) /* as mw_quantize */
         return value < 0 ? -(1 << 30) : 1 << 30;
-    uint64_t whole = v.exponent >= 0 ? v.bits << v.exponent
+    uint32_t bits = (uint32_t)v.bits; /* at most 2^24 */
+    uint32_t whole = v.exponent >= 0 ? bits << v.exponent
                      : n < 0         ? 0
-                                     : (v.bits + (UINT64_C(1) << (-v.exponent - 1))) >> -v.exponent;
+                                     : (bits + (UINT32_C(1) << (-v.exponent - 1))) >> -v.exponent;
     return value < 0 ? q->zero - (int32_t)whole : q->zero + (int32_t)whole;
 }
 

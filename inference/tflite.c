@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inference/tflite.h"
-#include "base/bytes.h"
+#include "base/load.h"
 #include "base/result.h"
-#include "inference/card.h"
 #include "inference/fault.h"
 
 #include <string.h>
@@ -10,6 +9,8 @@
 #define SCHEMA_VERSION 3
 #define LARGEST_FLOAT  0x7f7fffff /* bits; what is above is infinite, no number, or negative */
 #define MAX_CODES      64
+
+#define CARD_NAME_BYTES (sizeof MW_CARD_NAME - 1)
 
 /* Field numbers: the order of the fields of each table in schema.fbs. */
 enum { MODEL_VERSION = 0, MODEL_CODES, MODEL_SUBGRAPHS, MODEL_BUFFERS = 4, MODEL_METADATA = 6 };
@@ -194,11 +195,7 @@ int mw_tflite_read_tensor(const struct mw_tflite *file, uint32_t index,
                           struct mw_tensor *ret_tensor, struct mw_model_fault *why)
 {
     struct mw_fb fb = file->fb;
-    struct mw_tensor tensor;
-    int result = read_tensor(&fb, file, index, &tensor, why);
-    if (result == MW_OK)
-        *ret_tensor = tensor;
-    return result;
+    return read_tensor(&fb, file, index, ret_tensor, why);
 }
 
 static int read_code(struct mw_fb *fb, const struct mw_tflite *file,
@@ -268,8 +265,10 @@ uint32_t mw_node_out(const struct mw_tflite *file, const struct mw_node *node, u
 
 static bool is_card(const struct mw_fb *fb, const struct mw_fb_vector *name)
 {
-    return name->n == strlen(MW_CARD_NAME) &&
-           memcmp(fb->bytes + name->at, MW_CARD_NAME, name->n) == 0;
+    uint32_t n = 0;
+    while (n < name->n && n < CARD_NAME_BYTES && fb->bytes[name->at + n] == MW_CARD_NAME[n])
+        n++;
+    return n == name->n && n == CARD_NAME_BYTES;
 }
 
 static int find_card(struct mw_tflite *file, const struct mw_fb_table *model,
@@ -369,34 +368,32 @@ static int check_counts(const struct mw_tflite *file, struct mw_model_fault *why
     return MW_OK;
 }
 
-int mw_tflite_open(struct mw_tflite *ret_file, const uint8_t *bytes, size_t n_bytes,
+int mw_tflite_open(struct mw_tflite *file, const uint8_t *bytes, size_t n_bytes,
                    struct mw_model_fault *why)
 {
     if (n_bytes > MW_MODEL_MAX_BYTES)
         return mw_fault(why, MW_ERR_TOO_BIG, "the file has # bytes, at most # are supported",
                         (int64_t)n_bytes, MW_MODEL_MAX_BYTES);
-    struct mw_tflite file = { .fb = { .bytes = bytes, .n_bytes = (uint32_t)n_bytes } };
-    struct mw_fb_table model = mw_fb_root(&file.fb, "TFL3");
-    if (file.fb.failed)
+    *file = (struct mw_tflite){ .fb = { .bytes = bytes, .n_bytes = (uint32_t)n_bytes } };
+    struct mw_fb_table model = mw_fb_root(&file->fb, "TFL3");
+    if (file->fb.failed)
         return mw_fault(why, MW_ERR_FORMAT, "not a .tflite file", 0, 0);
 
-    uint32_t version = mw_fb_u32(&file.fb, &model, MODEL_VERSION, 0);
-    if (!file.fb.failed && version != SCHEMA_VERSION)
+    uint32_t version = mw_fb_u32(&file->fb, &model, MODEL_VERSION, 0);
+    if (!file->fb.failed && version != SCHEMA_VERSION)
         return mw_fault(why, MW_ERR_UNSUPPORTED, "schema version #, # is supported", version,
                         SCHEMA_VERSION);
-    file.codes = mw_fb_vector(&file.fb, &model, MODEL_CODES, 4);
-    file.buffers = mw_fb_vector(&file.fb, &model, MODEL_BUFFERS, 4);
-    if (file.fb.failed)
+    file->codes = mw_fb_vector(&file->fb, &model, MODEL_CODES, 4);
+    file->buffers = mw_fb_vector(&file->fb, &model, MODEL_BUFFERS, 4);
+    if (file->fb.failed)
         return mw_fault(why, MW_ERR_FORMAT, "malformed model table", 0, 0);
 
-    int result = open_graph(&file, &model, why);
+    int result = open_graph(file, &model, why);
     if (result == MW_OK)
-        result = check_counts(&file, why);
+        result = check_counts(file, why);
     if (result == MW_OK)
-        result = verify_form(&file, why);
+        result = verify_form(file, why);
     if (result == MW_OK)
-        result = find_card(&file, &model, why);
-    if (result == MW_OK)
-        *ret_file = file;
+        result = find_card(file, &model, why);
     return result;
 }

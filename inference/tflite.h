@@ -60,7 +60,8 @@ struct mw_node {
 };
 
 /* Opens and verifies the file: model, the one subgraph with its tensors and operators, buffers,
- * metadata. Results and words as mw_model_measure. */
+ * metadata. Results and words as mw_model_measure. After a refusal *ret_file is not to be used, nor
+ * what the readers below return. */
 int mw_tflite_open(struct mw_tflite *ret_file, const uint8_t *bytes, size_t n_bytes,
                    struct mw_model_fault *ret_why);
 

@@ -7,9 +7,13 @@
  *
  * With golden files every window is run once and compared, all bytes. Without them window 0 is
  * zero. Then N_RUNS inferences of the first window are counted. */
+#ifdef MW_AMALGAMATION
+#include "millwright_engine.h"
+#else
 #include "base/result.h"
 #include "inference/accelerate.h"
 #include "inference/dense_kernel.h"
+#endif
 #include "kernels/counter.h"
 #include "kernels/cpu.h"
 
@@ -47,11 +51,13 @@ static int load(const char *path, uint32_t cpu, enum mw_rounding rounding)
     fclose(in);
     printf("memory %lu packed %lu model %lu\n", (unsigned long)n_memory,
            (unsigned long)mw_model_packed_bytes(&model, cpu), (unsigned long)sizeof model);
+#ifndef MW_AMALGAMATION
     for (uint32_t i = 0; i < model.n_layers; i++) {
         const struct mw_dense_s8 *layer = mw_model_dense(&model, i);
         printf("%s%s", i ? " " : "kernels ", layer ? layer->kernel->name : "-");
     }
     printf("\n");
+#endif
     return 0;
 }
 

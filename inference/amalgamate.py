@@ -1,0 +1,214 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The engine as two files: millwright_engine.h and millwright_engine.c.
+
+    amalgamate.py ROOT VERSION OUT_DIR --public HEADER... --sources FILE...
+
+Run by the build. The same sources give the same bytes. What happens to them:
+
+- Public headers become one header; every other header and all sources become one C file.
+- What the public headers do not declare is static, so that a compiler sees the whole engine and
+  drops what is not used.
+- A name that two sources define for themselves gets its file's name in front; a source's macros end
+  with it.
+- No header of the C library is needed but those that every freestanding compiler has: memcpy and
+  its sisters are called as __builtin_memcpy, assert is MW_ENGINE_ASSERT.
+"""
+import argparse
+import collections
+import pathlib
+import re
+
+TOKEN = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'|(?:(?:\.|->)\s*)?\b[A-Za-z_]\w*',
+                   re.S)
+INCLUDE = re.compile(r'^#include (["<])([\w./]+)[">].*\n', re.M)
+FREESTANDING = {"float.h", "limits.h", "stdbool.h", "stddef.h", "stdint.h"}
+REPLACED = {"assert.h", "string.h"}
+BUILTINS = ("memcmp", "memcpy", "memmove", "memset", "strlen")
+
+LICENCE = "/* SPDX-License-Identifier: Apache-2.0 */\n"
+
+HEADER = LICENCE + """\
+/* Millwright's engine, version {version}: runs int8 .tflite files on any processor with a C11 compiler.
+ * Made by inference/amalgamate.py of the Millwright source; do not edit, change the source.
+ * How to use it: docs/ENGINE-quickstart.md. Which models it runs: docs/SPEC-model.md.
+ *
+ * It calls nothing but memcpy, memset and memcmp, has no heap, no mutable globals and no output.
+{stack}
+ *
+ * For smaller builds define, for millwright_engine.c and for whoever includes this file alike:
+{switches} */
+#ifndef MILLWRIGHT_ENGINE_H
+#define MILLWRIGHT_ENGINE_H
+
+#define MW_ENGINE_VERSION "{version}"
+
+{includes}
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+{body}
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""
+
+SOURCE = LICENCE + """\
+/* Millwright's engine, version {version}. Made by inference/amalgamate.py; see millwright_engine.h. */
+#include "millwright_engine.h"
+
+{includes}
+/* Broken promises of the caller, while NDEBUG is not defined. */
+#ifndef MW_ENGINE_ASSERT
+#ifdef NDEBUG
+#define MW_ENGINE_ASSERT(truth) ((void)0)
+#else
+#define MW_ENGINE_ASSERT(truth) ((truth) ? (void)0 : __builtin_trap())
+#endif
+#endif
+
+/* A build without some operators or words leaves some of these without use. */
+#define MW_INTERNAL static __attribute__((unused))
+
+{body}"""
+
+
+class Files:
+    def __init__(self, root):
+        self.root = root
+        self.system = set()   # headers of the compiler
+        self.done = set()
+
+    def header(self, name):
+        """A header's text after all that it includes, each once."""
+        if name in self.done:
+            return ""
+        self.done.add(name)
+        text = (self.root / name).read_text(encoding="utf-8")
+        first = "".join(self.header(other) for quote, other in INCLUDE.findall(text) if quote == '"')
+        return first + banner(name) + self.strip(unguarded(text))
+
+    def source(self, name):
+        text = (self.root / name).read_text(encoding="utf-8")
+        return self.strip(text.removeprefix(LICENCE))
+
+    def headers_of(self, name):
+        text = (self.root / name).read_text(encoding="utf-8")
+        return "".join(self.header(other) for quote, other in INCLUDE.findall(text) if quote == '"')
+
+    def strip(self, text):
+        """Without includes, but those of the compiler's instructions, which stand between #if."""
+        def one(match):
+            quote, name = match.groups()
+            if quote == "<" and name in FREESTANDING:
+                self.system.add(name)
+                return ""
+            return "" if quote == '"' or name in REPLACED else match.group(0)
+        return re.sub(r"\n{3,}", "\n\n", INCLUDE.sub(one, text)).strip() + "\n"
+
+    def includes(self):
+        return "".join(f"#include <{name}>\n" for name in sorted(self.system))
+
+
+def banner(name):
+    return f"\n/* ---- {name} ---- */\n"
+
+
+def unguarded(text):
+    """A header without licence and include guard."""
+    text = text.removeprefix(LICENCE)
+    guard = re.search(r"^#ifndef (MW_\w+_H)\n#define \1\n", text, re.M)
+    end = text.rindex("#endif")
+    return text[:guard.start()] + text[guard.end():end]
+
+
+def replace_names(text, names):
+    """Identifiers by a table; not members, comments and strings."""
+    def one(match):
+        token = match.group(0)
+        return names.get(token, token)
+    return TOKEN.sub(one, text)
+
+
+def own_names(text):
+    """What a source defines at file scope for itself: functions, objects, tags, enumerators."""
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+    text = re.sub(r"__attribute__\(\(.*?\)\)\s*", "", text)
+    names = re.findall(r"^static\b[^;={(]*?\b(\w+)\s*[\[(=;]", text, re.M)
+    names += re.findall(r"^(?:struct|enum|union) (\w+) \{", text, re.M)
+    for body in re.findall(r"^enum(?: \w+)? \{(.*?)\}", text, re.M | re.S):
+        names += re.findall(r"\b([A-Za-z_]\w*)\b\s*(?:=[^,]*)?(?:,|$)", body.strip())
+    return set(names) - {"static_assert"}
+
+
+def macros(text):
+    return sorted(set(re.findall(r"^#define (\w+)", text, re.M)))
+
+
+def make_static(text, public):
+    """Functions and objects of other files, which are all in this one now."""
+    text = re.sub(r"^extern (const struct \w+ \w+;)", r"MW_INTERNAL \1", text, flags=re.M)
+    text = re.sub(r"^(const struct mw_\w+ (mw_\w+) = )", r"static \1", text, flags=re.M)
+    text = re.sub(r"^static inline ", "MW_INTERNAL inline ", text, flags=re.M)
+
+    def one(match):
+        return match.group(0) if match.group(1) in public else "MW_INTERNAL " + match.group(0)
+    return re.sub(r"^(?!static|extern|typedef|return|else)[a-z]\w+(?: \w+)*[ *]+(mw_\w+)\(", one, text,
+                  flags=re.M)
+
+
+def functions(text):
+    return set(re.findall(r"^[a-z][\w ]*[ *](mw_\w+)\(", text, re.M))
+
+
+def one_file(name, text, clashes):
+    stem = pathlib.Path(name).stem
+    own = {n: f"{stem}_{n}" for n in own_names(text) & clashes}
+    end = "".join(f"#undef {m}\n" for m in macros(text))
+    return banner(name) + replace_names(text, own) + ("\n" + end if end else "")
+
+
+def switches(root):
+    """The comment of profile.h between its two marks."""
+    text = (root / "inference/profile.h").read_text(encoding="utf-8")
+    lines = re.search(r"/\* Switches:\n(.*?) \*/", text, re.S).group(1)
+    return lines.rstrip("\n")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("root", type=pathlib.Path)
+    parser.add_argument("version")
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--public", nargs="+", required=True)
+    parser.add_argument("--sources", nargs="+", required=True)
+    parser.add_argument("--stack", default="")
+    args = parser.parse_args()
+
+    files = Files(args.root)
+    header = "".join(files.header(name) for name in args.public)
+    public_includes = files.includes()
+    files.system = set()
+    internal = "".join(files.headers_of(name) for name in args.sources)
+    sources = {name: files.source(name) for name in args.sources}
+    counts = collections.Counter(n for text in sources.values() for n in own_names(text))
+    clashes = {name for name, n in counts.items() if n > 1}
+    public = functions(header)
+    body = make_static(internal, public)
+    body += "".join(make_static(one_file(name, text, clashes), public)
+                    for name, text in sources.items())
+    body = replace_names(body, {f: f"__builtin_{f}" for f in BUILTINS} |
+                         {"assert": "MW_ENGINE_ASSERT", "static_assert": "_Static_assert"})
+    stack = f" * {args.stack}" if args.stack else " *"
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "millwright_engine.h").write_text(HEADER.format(
+        version=args.version, stack=stack, switches=switches(args.root), includes=public_includes,
+        body=header.strip() + "\n"), encoding="utf-8")
+    (args.out / "millwright_engine.c").write_text(SOURCE.format(
+        version=args.version, includes=files.includes(), body=body.strip() + "\n"), encoding="utf-8")
+
+
+main()
