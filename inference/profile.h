@@ -12,6 +12,9 @@
  *                         beginning and nothing is there to choose
  *   MW_ENGINE_TINY        all three */
 #ifdef MW_ENGINE_TINY
+#undef MW_ENGINE_DENSE_ONLY
+#undef MW_ENGINE_NO_WORDS
+#undef MW_ENGINE_ONE_KERNEL
 #define MW_ENGINE_DENSE_ONLY
 #define MW_ENGINE_NO_WORDS
 #define MW_ENGINE_ONE_KERNEL

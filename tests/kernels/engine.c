@@ -41,14 +41,19 @@ static int load(const char *path, uint32_t cpu, enum mw_rounding rounding)
 {
     FILE *in = fopen(path, "rb");
     size_t n = in ? fread(file, 1, sizeof file, in) : 0, n_memory;
-    struct mw_model_fault why = { "cannot be read" };
-    if (n == 0 || n == sizeof file || mw_model_measure(file, n, &n_memory, &why) != MW_OK ||
-        mw_model_init(&model, file, n, rounding, memory, sizeof memory, &why) != MW_OK ||
-        mw_model_accelerate(&model, cpu, packed, sizeof packed) != MW_OK) {
-        printf("%s: %s\n", path, why.text);
+    struct mw_model_fault why = { "" };
+    int result =
+        n == 0 || n == sizeof file ? MW_ERR_IO : mw_model_measure(file, n, &n_memory, &why);
+    if (result == MW_OK)
+        result = mw_model_init(&model, file, n, rounding, memory, sizeof memory, &why);
+    if (result == MW_OK)
+        result = mw_model_accelerate(&model, cpu, packed, sizeof packed);
+    if (in)
+        fclose(in);
+    if (result != MW_OK) {
+        printf("%s: %s: %s\n", path, mw_result_text(result), why.text);
         return 1;
     }
-    fclose(in);
     printf("memory %lu packed %lu model %lu\n", (unsigned long)n_memory,
            (unsigned long)mw_model_packed_bytes(&model, cpu), (unsigned long)sizeof model);
 #ifndef MW_AMALGAMATION
