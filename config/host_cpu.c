@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/host_cpu.h"
-#include "inference/dense_kernel.h"
+#include "inference/cpu.h"
 
 #if defined(__aarch64__) || defined(__arm__)
 #include <sys/auxv.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the processor under the program has, in the words of inference/dense_kernel.h. The engine
+/* What the processor under the program has, in the words of inference/cpu.h. The engine
  * does not ask; the programs do, once, when a model is loaded. */
 #ifndef MW_CONFIG_HOST_CPU_H
 #define MW_CONFIG_HOST_CPU_H

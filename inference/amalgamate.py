@@ -75,8 +75,10 @@ SOURCE = LICENCE + """\
 #endif
 #endif
 
-/* A build without some operators or words leaves some of these without use. */
-#define MW_INTERNAL static __attribute__((unused))
+/* A build without some operators or words leaves some functions without use. */
+#pragma GCC diagnostic ignored "-Wunused-function"
+#pragma GCC diagnostic ignored "-Wunused-variable"
+#pragma GCC diagnostic ignored "-Wunused-const-variable"
 
 {body}"""
 
@@ -155,12 +157,11 @@ def macros(text):
 
 def make_static(text, public):
     """Functions and objects of other files, which are all in this one now."""
-    text = re.sub(r"^extern (const struct \w+ \w+;)", r"MW_INTERNAL \1", text, flags=re.M)
+    text = re.sub(r"^extern (const struct \w+ \w+;)", r"static \1", text, flags=re.M)
     text = re.sub(r"^(const struct mw_\w+ (mw_\w+) = )", r"static \1", text, flags=re.M)
-    text = re.sub(r"^static inline ", "MW_INTERNAL inline ", text, flags=re.M)
 
     def one(match):
-        return match.group(0) if match.group(1) in public else "MW_INTERNAL " + match.group(0)
+        return match.group(0) if match.group(1) in public else "static " + match.group(0)
     return re.sub(r"^(?!static|extern|typedef|return|else)[a-z]\w+(?: \w+)*[ *]+(mw_\w+)\(", one, text,
                   flags=re.M)
 
