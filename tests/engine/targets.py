@@ -15,9 +15,7 @@ def bare_arm(cpu, *flags):
 
 TARGETS = {
     "cortex-m0plus": bare_arm("cortex-m0plus"),
-    "cortex-m3": bare_arm("cortex-m3"),
     "cortex-m4": bare_arm("cortex-m4"),
-    "cortex-m7": bare_arm("cortex-m7"),
     "cortex-m33": bare_arm("cortex-m33"),
     "cortex-m55": bare_arm("cortex-m55", "-mfloat-abi=hard"),
     "rv32imc": ["riscv64-unknown-elf-gcc", "-march=rv32imc", "-mabi=ilp32", "-ffreestanding"],
