@@ -41,7 +41,7 @@ HEADER = LICENCE + """\
  * choose mw_model_accelerate, run mw_model_run; to the right with MW_ENGINE_TINY.
 {stack}
  *
- * For smaller builds define, for millwright_engine.c and for whoever includes this file alike:
+ * For smaller builds define, when millwright_engine.c is compiled:
 {switches} */
 #ifndef MILLWRIGHT_ENGINE_H
 #define MILLWRIGHT_ENGINE_H

@@ -10,7 +10,20 @@
 #include "inference/model.h"
 #include "inference/profile.h"
 
+#include <stddef.h>
 #include <stdint.h>
+
+/* An empty text; NULL where there are no words, so that no memory is taken for them. */
+static inline struct mw_model_fault *mw_fault_empty(struct mw_model_fault *fault)
+{
+#ifdef MW_ENGINE_NO_WORDS
+    (void)fault;
+    return NULL;
+#else
+    fault->text[0] = 0;
+    return fault;
+#endif
+}
 
 #ifdef MW_ENGINE_NO_WORDS
 static inline int mw_fault_silent(struct mw_model_fault *ret_why, int result, int64_t a, int64_t b)

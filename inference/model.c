@@ -82,18 +82,18 @@ static void connect(struct mw_build *b, const struct mw_plan *plan, const uint8_
 static int build_op(struct mw_build *b, const struct mw_plan *plan, const uint8_t *arena,
                     uint32_t i, struct mw_op *op, struct mw_model_fault *why)
 {
-    struct mw_model_fault inner = { "" };
+    struct mw_model_fault inner;
     int result = mw_tflite_read_node(b->file, i, &b->node, why);
     const struct mw_operator *known = mw_operator_find(b->node.code);
     if (result == MW_OK)
         result = check_node(b, known, why);
     if (result < 0)
         return result;
-    b->why = &inner;
+    b->why = mw_fault_empty(&inner);
     b->fb = b->file->fb;
     result = known->prepare(b, op);
     if (result == MW_OK && b->fb.failed)
-        result = mw_fault(&inner, MW_ERR_FORMAT, "malformed options", 0, 0);
+        result = mw_fault(b->why, MW_ERR_FORMAT, "malformed options", 0, 0);
     if (result < 0) {
         mw_fault_named(why, result, "operator # ($): ", b->node.name, i, 0);
         return mw_fault_append(why, result, inner.text);

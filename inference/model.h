@@ -10,8 +10,6 @@
 #ifndef MW_INFERENCE_MODEL_H
 #define MW_INFERENCE_MODEL_H
 
-#include "inference/profile.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,13 +30,8 @@ enum mw_rounding { MW_ROUNDING_DOUBLE = 0, MW_ROUNDING_SINGLE };
 enum mw_type { MW_FLOAT32 = 0, MW_INT32 = 2, MW_INT64 = 4, MW_INT16 = 7, MW_INT8 = 9 };
 
 /* Why a model was refused: in words, with the place. Empty where the engine has no words. */
-#ifdef MW_ENGINE_NO_WORDS
-#define MW_FAULT_BYTES 1
-#else
-#define MW_FAULT_BYTES 160
-#endif
 struct mw_model_fault {
-    char text[MW_FAULT_BYTES];
+    char text[160];
 };
 
 struct mw_quant {
