@@ -26,6 +26,15 @@ FREESTANDING = {"float.h", "limits.h", "stdbool.h", "stddef.h", "stdint.h"}
 REPLACED = {"assert.h", "string.h"}
 BUILTINS = ("memcmp", "memcpy", "memmove", "memset", "strlen")
 
+# What GCC is told of a kernel that a processor may lack, as inference/CMakeLists.txt does for the
+# library: the file compiles for the oldest processor, and the caller says what there is.
+OPTIONS = {
+    "dense_s8_avx2": ("__x86_64__", "avx2"),
+    "dense_s8_vnni": ("__x86_64__", "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,"
+                                    "prefer-vector-width=512"),
+    "dense_s8_sdot": ("__aarch64__", "arch=armv8.2-a+dotprod"),
+}
+
 LICENCE = "/* SPDX-License-Identifier: Apache-2.0 */\n"
 
 HEADER = LICENCE + """\
@@ -72,6 +81,15 @@ SOURCE = LICENCE + """\
 #define MW_ENGINE_ASSERT(truth) ((void)0)
 #else
 #define MW_ENGINE_ASSERT(truth) ((truth) ? (void)0 : __builtin_trap())
+#endif
+#endif
+
+/* GCC compiles a kernel's functions for a processor of their own; elsewhere the kernels are in that the
+ * compiler's flags allow. */
+#if defined(__GNUC__) && !defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
+#define MW_KERNEL_FLAGS
+#ifdef __x86_64__
+#include <immintrin.h> /* here, so that each function in it wants no more than it needs */
 #endif
 #endif
 
@@ -174,7 +192,13 @@ def one_file(name, text, clashes):
     stem = pathlib.Path(name).stem
     own = {n: f"{stem}_{n}" for n in own_names(text) & clashes}
     end = "".join(f"#undef {m}\n" for m in macros(text))
-    return banner(name) + replace_names(text, own) + ("\n" + end if end else "")
+    text = replace_names(text, own) + ("\n" + end if end else "")
+    if stem in OPTIONS:
+        target, options = OPTIONS[stem]
+        ours = f"#if defined(MW_KERNEL_FLAGS) && defined({target})\n"
+        text = (f'{ours}#pragma GCC push_options\n#pragma GCC target("{options}")\n#endif\n{text}'
+                f"{ours}#pragma GCC pop_options\n#endif\n")
+    return banner(name) + text
 
 
 def switches(root):

@@ -39,7 +39,8 @@ static const struct mw_dense_kernel *const kernels[] = {
 #if defined(__aarch64__)
     &mw_dense_neon,
 #endif
-#if defined(__arm__) && __ARM_ARCH_PROFILE == 'A' && (FLAGS || defined(__ARM_NEON))
+#if defined(__arm__) && __ARM_ARCH_PROFILE == 'A' && defined(__OPTIMIZE__) && \
+    (FLAGS || defined(__ARM_NEON))
     &mw_dense_neon32,
 #endif
 #if defined(__ARM_FEATURE_MVE)

@@ -7,7 +7,8 @@
  * Packed: int32 folded bias [n_out up to 8s]. */
 #include "inference/dense_kernel.h"
 
-#if defined(__arm__) && defined(__ARM_NEON)
+/* Without optimisation GCC keeps a frame pointer, and the loop has one register too few. */
+#if defined(__arm__) && defined(__ARM_NEON) && defined(__OPTIMIZE__)
 
 #include "inference/dense_neon.h"
 

@@ -3,6 +3,7 @@
  * runs what it is for.
  *
  *   golden VARIANT MODEL ROUNDING INPUT OUTPUT N_IN N_OUT */
+#include "config/host_cpu.h"
 #include "engine/variant.h"
 #include "millwright_engine.h"
 
@@ -35,7 +36,7 @@ static int compare(const struct variant *v, char **argv, size_t n_in, size_t n_o
     void *memory = malloc(n_memory);
     size_t n_windows = n_inputs / n_in;
     for (size_t w = 0; result == MW_OK && w < n_windows; w++) {
-        result = v->run(model, n_model, rounding, MW_CPU_ROWS, memory, n_memory, in + w * n_in, y);
+        result = v->run(model, n_model, rounding, host_cpu(), memory, n_memory, in + w * n_in, y);
         for (size_t i = 0; i < n_out; i++)
             n_wrong += y[i] != out[w * n_out + i];
     }

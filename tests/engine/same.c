@@ -4,6 +4,7 @@
  * refuses, and what is accepted gives the library's bytes. Linked with tests/fuzz/replay_main.c, or
  * with libFuzzer. */
 #include "base/result.h"
+#include "config/host_cpu.h"
 #include "engine/variant.h"
 #include "inference/accelerate.h"
 
@@ -89,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     if (result == MW_OK) {
         compare(&variant_full, &e, bytes, n, n_memory, 0);
         compare(&variant_full, &e, bytes, n, n_memory, MW_CPU_ROWS);
+        compare(&variant_full, &e, bytes, n, n_memory, host_cpu());
     }
     for (size_t i = 0; i < sizeof smaller / sizeof smaller[0]; i++) {
         int own = smaller[i]->measure(bytes, n, &n_own, text, sizeof text);
