@@ -69,6 +69,7 @@ extern const struct mw_dense_kernel mw_dense_neon;
 extern const struct mw_dense_kernel mw_dense_sdot;
 extern const struct mw_dense_kernel mw_dense_neon32;
 extern const struct mw_dense_kernel mw_dense_dsp;
+extern const struct mw_dense_kernel mw_dense_dsp_packed;
 extern const struct mw_dense_kernel mw_dense_mve;
 
 static inline void mw_dense_run(const struct mw_dense_s8 *layer, enum mw_rounding rounding,

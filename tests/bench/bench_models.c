@@ -18,9 +18,8 @@
 #define N_ROWS     1000
 #define N_FRAMES   2000
 
-static const char *const NAMES[N_CHANNELS] = { "vibration1", "vibration2", "current",
-                                               "pressure",   "flow",       "voltage",
-                                               "bearing",    "housing" };
+static const char *const NAMES[N_CHANNELS] = { "vibration1", "vibration2", "current", "pressure",
+                                               "flow",       "voltage",    "bearing", "housing" };
 static const char *const CONTEXT[] = { "bearing", "housing" };
 
 /* mean, what the load moves it by, noise */

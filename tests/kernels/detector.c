@@ -6,10 +6,10 @@
  *
  * FRAMES: float [][n_channels], in the order of the model's card; the first two windows fill the
  * window and are not counted. Prints a digest of all verdicts, which is the same everywhere. */
+#include "inference/detector.h"
 #include "base/bytes.h"
 #include "base/result.h"
 #include "inference/accelerate.h"
-#include "inference/detector.h"
 #include "kernels/counter.h"
 #include "kernels/cpu.h"
 

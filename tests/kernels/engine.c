@@ -5,8 +5,9 @@
  *   engine loop TURNS
  *   engine run CPU_BITS N_RUNS MODEL [ROUNDING INPUT OUTPUT N_WINDOWS]
  *
- * With golden files every window is run once and compared, all bytes. Without them window 0 is
- * zero. Then N_RUNS inferences of the first window are counted. */
+ * CPU_BITS: enum mw_cpu; with bit 31 no memory for packed weights is given. With golden files every
+ * window is run once and compared, all bytes. Without them window 0 is zero. Then N_RUNS inferences
+ * of the first window are counted. */
 #include "base/result.h"
 #include "inference/accelerate.h"
 #include "inference/dense_kernel.h"
@@ -17,8 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NO_PACKED (UINT32_C(1) << 31)
+
 static uint8_t file[300 * 1024];
-static _Alignas(64) uint8_t packed[400 * 1024];
+static _Alignas(64) uint8_t packed[600 * 1024];
 static _Alignas(64) uint8_t memory[24 * 1024];
 static int8_t x[MW_MODEL_MAX_WIDTH], y[MW_MODEL_MAX_WIDTH], expected[MW_MODEL_MAX_WIDTH];
 static struct mw_model model;
@@ -33,14 +36,16 @@ static int loop(uint32_t turns)
     return 0;
 }
 
-static int load(const char *path, uint32_t cpu, enum mw_rounding rounding)
+static int load(const char *path, uint32_t bits, enum mw_rounding rounding)
 {
+    uint32_t cpu = bits & ~NO_PACKED;
+    uint8_t *memory_of_packed = bits & NO_PACKED ? NULL : packed;
     FILE *in = fopen(path, "rb");
     size_t n = in ? fread(file, 1, sizeof file, in) : 0, n_memory;
     struct mw_model_fault why = { "cannot be read" };
     if (n == 0 || n == sizeof file || mw_model_measure(file, n, &n_memory, &why) != MW_OK ||
         mw_model_init(&model, file, n, rounding, memory, sizeof memory, &why) != MW_OK ||
-        mw_model_accelerate(&model, cpu, packed, sizeof packed) != MW_OK) {
+        mw_model_accelerate(&model, cpu, memory_of_packed, sizeof packed) != MW_OK) {
         printf("%s: %s\n", path, why.text);
         return 1;
     }

@@ -15,7 +15,8 @@ GOLDEN = {"double": "ad01_output_196x640.s8", "single": "ad01_output_196x640_sin
 def each_kernel(target, programs):
     """CPU bits that make the engine choose each of the target's kernels in turn."""
     if target.cpu != "host":
-        return list(dict.fromkeys([target.cpu, target.cpu & t.ROWS, 0]))
+        dsp = [t.DSP | t.NO_PACKED] if target.cpu & t.DSP else []
+        return list(dict.fromkeys([target.cpu, *dsp, target.cpu & t.ROWS, 0]))
     out = target.run(programs / "kernel-equality", 0, 0, "host")
     bits = {"avx512-vnni": t.VNNI, "avx2": t.AVX2, "neon": t.NEON, "sdot": t.DOTPROD | t.NEON,
             "rows": t.ROWS, "reference": 0}
