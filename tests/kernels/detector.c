@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "inference/accelerate.h"
+#include "inference/dense_kernel.h"
 #include "kernels/counter.h"
 #include "kernels/cpu.h"
 
@@ -19,6 +20,7 @@
 #include <time.h>
 #endif
 
+#define NO_PACKED  (UINT32_C(1) << 31) /* in CPU_BITS: no memory for packed weights is given */
 #define SECOND_US  INT64_C(1000000)
 #define N_WARM     32
 #define MAX_FRAMES 2000
@@ -66,7 +68,7 @@ static int settle(const struct mw_card *card)
     return result;
 }
 
-static int install(size_t n_file, uint32_t cpu)
+static int install(size_t n_file, uint32_t bits)
 {
     static struct mw_model model;
     static struct mw_card card;
@@ -83,7 +85,9 @@ static int install(size_t n_file, uint32_t cpu)
         printf("detector: %s\n", why.text);
         return 1;
     }
-    return mw_model_accelerate(&detector.score->model, cpu, packed, sizeof packed) != MW_OK;
+    uint8_t *room = bits & NO_PACKED ? NULL : packed;
+    return mw_model_accelerate(&detector.score->model, bits & ~NO_PACKED, room, sizeof packed) !=
+           MW_OK;
 }
 
 static void step(int64_t slot, const float *x)
@@ -164,7 +168,7 @@ int main(int argc, char **argv)
     }
     printf("state %u score %.6f digest %08lx kernel %s\n", verdict.model_state,
            (double)verdict.score, (unsigned long)digest,
-           detector.score->model.n_layers ? "dense" : "none");
+           mw_model_layer(&detector.score->model, 0)->kernel->name);
     measure(n);
     return 0;
 }

@@ -53,7 +53,7 @@ static int load(const char *path, uint32_t bits, enum mw_rounding rounding)
     printf("memory %lu packed %lu model %lu\n", (unsigned long)n_memory,
            (unsigned long)mw_model_packed_bytes(&model, cpu), (unsigned long)sizeof model);
     for (uint32_t i = 0; i < model.n_layers; i++) {
-        const struct mw_dense_s8 *layer = mw_model_dense(&model, i);
+        const struct mw_dense_s8 *layer = mw_model_layer(&model, i);
         printf("%s%s", i ? " " : "kernels ", layer ? layer->kernel->name : "-");
     }
     printf("\n");

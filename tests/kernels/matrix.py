@@ -41,6 +41,7 @@ def main():
             programs = target.build(sys.argv[1])
             print(f"== {key}")
             print(target.run(programs / "kernel-equality", target.layers[many], SEED, target.cpu))
+            print(target.run(programs / "kernel-convs", target.layers[many] // 10, SEED, target.cpu))
             if t.MODEL.exists():
                 golden(target, programs, 196 if many or name == "native" else 4)
             else:
