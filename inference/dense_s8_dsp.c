@@ -170,6 +170,36 @@ static __attribute__((noinline)) uint32_t usual_rows(const struct mw_dense_s8 *l
     return n;
 }
 
+#ifndef MW_ENGINE_DENSE_ONLY
+/* Output o, which has a multiplier of its own; any sum and shift. */
+static inline int8_t finish_channel(const struct mw_dense_s8 *layer, uint32_t o, int32_t acc)
+{
+    int32_t twice, right = -layer->shift[o];
+    if (right < 1 || right > MAX_RIGHT || __builtin_add_overflow(acc, acc, &twice)) {
+        struct mw_dense_scale scale = mw_dense_scale(layer, MW_ROUNDING_DOUBLE, o);
+        return mw_dense_finish(&scale, acc);
+    }
+    int32_t high = smmulr(twice, layer->multiplier[o]);
+    int32_t v = ((high + (high >> 31) + (1 << (right - 1))) >> right) + layer->out_zero;
+    v = v < layer->out_min ? layer->out_min : v;
+    return (int8_t)(v > layer->out_max ? layer->out_max : v);
+}
+
+/* Whole groups of rows with a multiplier each, double rounding. */
+static __attribute__((noinline)) uint32_t channel_rows(const struct mw_dense_s8 *layer,
+                                                       struct dot *dot, const int8_t *x, int8_t *y)
+{
+    const uint32_t n = layer->n_out & ~UINT32_C(3);
+    const int8_t *w = layer->weights;
+    for (uint32_t o = 0; o < n; o += ROWS, w += (size_t)ROWS * layer->n_in) {
+        sum_rows(layer, dot, o, w, x);
+        for (uint32_t r = 0; r < ROWS; r++)
+            y[o + r] = finish_channel(layer, o + r, dot->acc[r]);
+    }
+    return n;
+}
+#endif
+
 /* The same with any requantisation. */
 static uint32_t other_rows(const struct mw_dense_s8 *layer, struct dot *dot,
                            enum mw_rounding rounding, const int8_t *x, int8_t *y)
@@ -198,7 +228,15 @@ static void run_window(const struct mw_dense_s8 *layer, enum mw_rounding roundin
     dot.offset = minus_zero * UINT32_C(0x10001);
     bool usual = rounding == MW_ROUNDING_DOUBLE && layer->n_multipliers == 1 &&
                  layer->shift[0] < 0 && layer->shift[0] >= -MAX_RIGHT;
-    uint32_t o = usual ? usual_rows(layer, &dot, x, y) : other_rows(layer, &dot, rounding, x, y);
+    uint32_t o;
+    if (usual)
+        o = usual_rows(layer, &dot, x, y);
+#ifndef MW_ENGINE_DENSE_ONLY
+    else if (rounding == MW_ROUNDING_DOUBLE && layer->n_multipliers > 1)
+        o = channel_rows(layer, &dot, x, y);
+#endif
+    else
+        o = other_rows(layer, &dot, rounding, x, y);
     last_rows(layer, rounding, o, x, y);
 }
 

@@ -84,7 +84,7 @@ struct mw_detector {
 };
 
 static inline bool mw_detector_is_active(const struct mw_detector *detector, size_t row,
-                                         uint8_t condition)
+                                         enum mw_condition condition)
 {
     return detector->active[row] >> condition & 1;
 }
