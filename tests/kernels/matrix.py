@@ -4,7 +4,8 @@
   - every kernel on the golden windows of MLPerf Tiny's anomaly detection model, TFLite Micro's and
     XNNPACK's bytes, where that model lies beside the repository,
   - every operator: a model with it, answers to random windows in both roundings, with each kernel,
-    against the build machine's reference kernels.
+    against the build machine's reference kernels,
+  - a whole detector, frames to verdicts, likewise.
 
     matrix.py FOLDER_OF_NATIVE_PROGRAMS TARGET few|many
     matrix.py FOLDER_OF_NATIVE_PROGRAMS table [few|many]    all targets, as a table in Markdown
@@ -12,6 +13,7 @@
 import pathlib
 import re
 import sys
+import tempfile
 
 import target as t
 
@@ -84,6 +86,24 @@ def digests(target, programs, native):
     return found
 
 
+def detectors(target, programs, native):
+    """A digest of what the default detector says of 100 frames, with each choice of kernels."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        native.run(native.engine.parent / "bench-models", folder)
+        files = folder / "detector.tflite", folder / "frames.f32"
+
+        def digest(where, program, bits):
+            out = where.run(program, bits, 100, *files)
+            return re.search(r"score [\d.]+ digest \w+", out).group(0)
+
+        expected = digest(native, native.engine.parent / "kernel-detector", 0)
+        for bits in each_kernel(target, programs):
+            if digest(target, programs / "kernel-detector", bits) != expected:
+                raise RuntimeError(f"the detector with CPU bits {bits:#x}: other verdicts than here")
+    print(f"detector: {expected}, the same with each kernel")
+
+
 def check(key, folder, many):
     target, native = t.TARGETS[key], t.TARGETS["native"]
     native.engine = pathlib.Path(folder) / "kernel-engine"
@@ -95,6 +115,7 @@ def check(key, folder, many):
         windows = golden(target, programs, 196 if many or key.startswith("native") else 4)
     else:
         print(f"golden windows: {t.MODEL} is not there")
+    detectors(target, programs, native)
     return random, windows, digests(target, programs, native)
 
 
