@@ -27,7 +27,9 @@ static inline int64_t mw_times(int64_t v, struct mw_factor factor)
     if (factor.shift < 32)
         return mw_times_more(v, factor);
     uint64_t low = (uint64_t)(uint32_t)v * (uint32_t)factor.mantissa;
-    int64_t high = (int64_t)(int32_t)(v >> 32) * factor.mantissa + (int64_t)(low >> 32);
+    int32_t upper = (int32_t)(v >> 32);
+    __asm__("" : "+r"(upper)); /* GCC would multiply 64 bits by 64 */
+    int64_t high = (int64_t)upper * factor.mantissa + (int64_t)(low >> 32);
     return high >> (factor.shift - 32);
 }
 
