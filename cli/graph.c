@@ -33,7 +33,7 @@ static void gather_kernels(struct graph_facts *facts, struct mw_model *model)
         return;
     kernel_accelerate(model, cpu, &packed);
     for (uint32_t i = 0; i < model->n_layers; i++) {
-        const struct mw_dense_s8 *layer = mw_model_dense(model, i);
+        const struct mw_dense_s8 *layer = mw_model_layer(model, i);
         facts->kernels[i] = layer ? layer->kernel->name : NULL;
     }
     free(packed);

@@ -33,6 +33,8 @@ static const char HELP[] =
     "  --no-ae              no network: judge the window means alone\n"
     "  --level-guard on|off judge window means beside the network; off for varying load;\n"
     "                       default on\n"
+    "  --fine on|off the network computes in int16, for smooth signals; default\n"
+    "                       off\n"
     "  --json               the report as JSON\n"
     "  --spool DIR          run every NAME.job in DIR, see docs/SPEC-model.md\n";
 
@@ -95,6 +97,11 @@ static bool take(struct arguments *a, const char *option, char *value, bool *ret
         return a->has_seed = job_parse_number(value, UINT64_MAX, &o->seed);
     if (strcmp(option, "--level-guard") == 0)
         return take_switch(value, &o->no_level_guard);
+    if (strcmp(option, "--fine") == 0) {
+        bool off, ok = take_switch(value, &off);
+        o->fine = !off;
+        return ok;
+    }
     if (strcmp(option, "--window") == 0) {
         bool ok = job_parse_number(value, MW_CARD_MAX_WINDOW, &number) && number >= 2;
         o->window = (uint16_t)number;
@@ -114,6 +121,7 @@ static const char *rule_of(const char *option)
         { "--window", "is not in 2 to 64" },
         { "--seed", "is not a number of 0 to 18446744073709551615" },
         { "--level-guard", "is neither on nor off" },
+        { "--fine", "is neither on nor off" },
         { "--context", "is not a list of at most 64 names with commas between them" },
         { "--ignore", "is not a list of at most 64 names with commas between them" },
     };
@@ -134,13 +142,15 @@ static int judge(const struct arguments *a)
         return EX_OK;
     if (a->spool)
         return a->csv || a->out || a->has_rows || a->json || o->n_context || o->n_ignored ||
-                       o->window || o->no_network || o->no_level_guard || a->has_seed
+                       o->window || o->no_network || o->no_level_guard || o->fine || a->has_seed
                    ? usage("--spool goes with no other option: the jobs say the rest", NULL)
                    : EX_OK;
     if (!a->csv || !a->out || !a->has_rows)
         return usage("--csv, --rows and --out are needed", NULL);
     if (o->no_network && o->no_level_guard)
         return usage("--no-ae and --level-guard off leave nothing to judge with", NULL);
+    if (o->no_network && o->fine)
+        return usage("--no-ae leaves no network that could be fine", NULL);
     return EX_OK;
 }
 

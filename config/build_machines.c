@@ -124,6 +124,7 @@ static void read_model(const struct reader *r, const struct raw_model *raw,
         read_duration(r, "delay", raw->delay, ZERO_IS_FINE, machine->detector.model_delay_us);
     machine->no_level_guard =
         !read_truth(r, "level_guard", raw->level_guard, !machine->no_level_guard);
+    machine->fine = read_truth(r, "fine", raw->fine, machine->fine);
     machine->learn_rows = (uint32_t)read_whole(r, "learn_rows", raw->learn_rows, MIN_LEARN_ROWS,
                                                MAX_LEARN_ROWS, machine->learn_rows);
     if (machine->detector.model_delay_us > DAY_US)

@@ -65,7 +65,7 @@ struct raw_channel {
 };
 
 struct raw_model {
-    char *file, *delay, *level_guard, *learn_rows;
+    char *file, *delay, *level_guard, *fine, *learn_rows;
 };
 
 struct raw_trend {

@@ -153,6 +153,7 @@ static const struct cyaml_schema_field MODEL[] = {
     TEXT(struct raw_model, file),
     TEXT(struct raw_model, delay),
     TEXT(struct raw_model, level_guard),
+    TEXT(struct raw_model, fine),
     TEXT(struct raw_model, learn_rows),
     CYAML_FIELD_END,
 };

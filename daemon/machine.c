@@ -145,7 +145,7 @@ static enum mw_detector_kind detector_of(enum mw_condition condition)
 static void add_fact(const struct machine *machine, size_t row, enum mw_condition condition,
                      struct alarm_facts *facts)
 {
-    if (!machine->detector.active[row][condition])
+    if (!mw_detector_is_active(&machine->detector, row, condition))
         return;
     uint8_t severity = machine->severities[row][condition];
     /* After a restart, before the condition speaks again, what was announced still holds. */

@@ -106,6 +106,8 @@ static int write_job(const struct spool_export *export)
     fprintf(job, "csv=%s.csv\nrows=0:%u\nperiod_us=%lld\n", machine->name, (unsigned)export->n_rows,
             (long long)machine->detector.period_us);
     fprintf(job, "level_guard=%s\n", machine->no_level_guard ? "off" : "on");
+    if (machine->fine)
+        fprintf(job, "fine=on\n");
     write_roles(job, machine, "context=", MW_ROLE_CONTEXT);
     write_roles(job, machine, "off=", MW_ROLE_OFF);
     bool failed = ferror(job) || fflush(job) || fdatasync(fileno(job));

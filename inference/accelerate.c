@@ -7,7 +7,7 @@ size_t mw_model_packed_bytes(const struct mw_model *model, uint32_t cpu)
 {
     size_t n = 0;
     for (uint32_t i = 0; i < model->n_layers; i++) {
-        const struct mw_dense_s8 *layer = mw_model_dense(model, i);
+        const struct mw_dense_s8 *layer = mw_model_layer(model, i);
         n += layer ? mw_dense_packed_bytes(layer, cpu) : 0;
     }
     return n;
@@ -19,7 +19,7 @@ int mw_model_accelerate(struct mw_model *model, uint32_t cpu, void *packed, size
         return MW_ERR_NO_MEMORY;
     uint8_t *at = packed;
     for (uint32_t i = 0; i < model->n_layers; i++) {
-        struct mw_dense_s8 *layer = mw_model_dense(model, i);
+        struct mw_dense_s8 *layer = mw_model_layer(model, i);
         size_t n = at && layer ? mw_dense_packed_bytes(layer, cpu) : 0;
         if (layer)
             mw_dense_choose(layer, cpu, at, n);

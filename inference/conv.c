@@ -2,6 +2,7 @@
 #include "inference/conv.h"
 #include "base/load.h"
 #include "base/result.h"
+#include "inference/dense_kernel.h"
 #include "inference/weights.h"
 
 #define MAX_STEP 65536
@@ -13,27 +14,24 @@ enum { DEPTHWISE_ACTIVATION = 4, DEPTHWISE_DILATION_W, DEPTHWISE_DILATION_H };
 enum { TRANSPOSE_ACTIVATION = 3 };
 
 struct conv {
-    const int8_t *weights;
-    const uint8_t *bias; /* int32 little-endian [channels], or NULL */
-    const int32_t *mantissas;
-    const int8_t *shifts;
-    uint32_t n_multipliers;
+    struct mw_dense_s8 layer; /* a position's taps to its channels; a kernel's only where row is */
+    int8_t *row;              /* [layer.n_in], or NULL: no kernel suits */
     enum mw_rounding rounding;
     int32_t n_batches, in_h, in_w, in_c, out_h, out_w, out_c, filter_h, filter_w;
     int32_t depth, per_group;      /* input channels of a sum; outputs that share them */
     int32_t w_out, w_row, w_place; /* steps in the weights: output channel, ky, kx */
     int32_t stride_h, stride_w, dilation_h, dilation_w, pad_h, pad_w;
-    int32_t in_zero, out_zero, out_min, out_max;
 };
 
 static int8_t conv_finish(const struct conv *c, int32_t acc, int32_t o)
 {
-    if (c->bias)
-        acc += (int32_t)mw_load_u32le(c->bias + 4 * (size_t)o);
-    int32_t k = c->n_multipliers > 1 ? o : 0;
-    struct mw_multiplier m = { c->mantissas[k], c->shifts[k] };
-    return mw_clamp_s8((int64_t)mw_requantize(acc, m, c->rounding) + c->out_zero, c->out_min,
-                       c->out_max);
+    const struct mw_dense_s8 *l = &c->layer;
+    if (l->bias)
+        acc += (int32_t)mw_load_u32le(l->bias + 4 * (size_t)o);
+    int32_t k = l->n_multipliers > 1 ? o : 0;
+    struct mw_multiplier m = { l->multiplier[k], l->shift[k] };
+    return mw_clamp_s8((int64_t)mw_requantize(acc, m, c->rounding) + l->out_zero, l->out_min,
+                       l->out_max);
 }
 
 static int32_t conv_dot(const int8_t *w, const int8_t *x, int32_t n, int32_t in_zero)
@@ -48,7 +46,7 @@ static int32_t conv_dot(const int8_t *w, const int8_t *x, int32_t n, int32_t in_
 static int32_t forward_sum(const struct conv *c, const int8_t *image, int32_t y, int32_t x,
                            int32_t o)
 {
-    const int8_t *w = c->weights + (size_t)o * (size_t)c->w_out;
+    const int8_t *w = c->layer.weights + (size_t)o * (size_t)c->w_out;
     const int8_t *group = image + o / c->per_group * c->depth;
     int32_t sum = 0;
     for (int32_t ky = 0; ky < c->filter_h; ky++) {
@@ -61,7 +59,7 @@ static int32_t forward_sum(const struct conv *c, const int8_t *image, int32_t y,
                 sum +=
                     conv_dot(w + ky * c->w_row + kx * c->w_place,
                              group + ((size_t)iy * (size_t)c->in_w + (size_t)ix) * (size_t)c->in_c,
-                             c->depth, c->in_zero);
+                             c->depth, c->layer.in_zero);
         }
     }
     return sum;
@@ -82,6 +80,65 @@ static void run_forward(const void *params, const void *const *in, void *const *
                                         o);
 }
 
+/* Copies the taps of the filter at (y, x) into the row; what is outside of the image is in_zero,
+ * which adds nothing. */
+static void gather(const struct conv *c, const int8_t *image, int32_t y, int32_t x)
+{
+    int8_t *at = c->row;
+    size_t depth = (size_t)c->in_c;
+    __builtin_memset(c->row, c->layer.in_zero, c->layer.n_in);
+    for (int32_t ky = 0; ky < c->filter_h; ky++) {
+        int32_t iy = y + ky * c->dilation_h;
+        const int8_t *line = image + (ptrdiff_t)iy * c->in_w * c->in_c;
+        for (int32_t kx = 0; kx < c->filter_w; kx++, at += depth) {
+            int32_t ix = x + kx * c->dilation_w;
+            if (iy >= 0 && iy < c->in_h && ix >= 0 && ix < c->in_w)
+                __builtin_memcpy(at, line + (size_t)ix * depth, depth);
+        }
+    }
+}
+
+/* The taps of the filter at (y, x) in one piece: a row of a 1-D convolution lies in the image as it
+ * is, but at the image's edges. */
+static const int8_t *taps(const struct conv *c, const int8_t *image, int32_t y, int32_t x)
+{
+    bool whole = c->filter_h == 1 && c->dilation_w == 1 && y >= 0 && y < c->in_h && x >= 0 &&
+                 x + c->filter_w <= c->in_w;
+    if (whole)
+        return image + ((size_t)y * (size_t)c->in_w + (size_t)x) * (size_t)c->in_c;
+    gather(c, image, y, x);
+    return c->row;
+}
+
+/* By a kernel of FULLY_CONNECTED, whose window is the filter's taps. */
+static void run_rows(const struct conv *c, const int8_t *image, int8_t *at)
+{
+    for (int32_t b = 0; b < c->n_batches; b++, image += c->in_h * c->in_w * c->in_c)
+        for (int32_t oy = 0; oy < c->out_h; oy++)
+            for (int32_t ox = 0; ox < c->out_w; ox++, at += c->out_c)
+                mw_dense_run(
+                    &c->layer, c->rounding,
+                    taps(c, image, oy * c->stride_h - c->pad_h, ox * c->stride_w - c->pad_w), at,
+                    1);
+}
+
+static void run_conv(const void *params, const void *const *in, void *const *out)
+{
+    const struct conv *c = params;
+    if (c->layer.kernel && c->layer.kernel != &mw_dense_reference)
+        run_rows(c, in[0], out[0]);
+    else
+        run_forward(params, in, out);
+}
+
+struct mw_dense_s8 *mw_conv_layer(const struct mw_op *op)
+{
+    if (op->run != run_conv)
+        return NULL;
+    struct conv *c = (struct conv *)(uintptr_t)op->params; /* in the caller's memory, not const */
+    return c->row ? &c->layer : NULL;
+}
+
 /* Along an axis, taps first, first + stride, … meet output position `at`; the first meets input
  * position *ret_from, each next one the position before. */
 static int32_t first_tap(int32_t at, int32_t pad, int32_t stride, int32_t *ret_from)
@@ -96,14 +153,14 @@ static int32_t backward_row(const struct conv *c, const int8_t *w, const int8_t 
     for (int32_t kx = first_tap(ox, c->pad_w, c->stride_w, &ix); kx < c->filter_w && ix >= 0;
          kx += c->stride_w, ix--)
         if (ix < c->in_w)
-            sum += conv_dot(w + kx * c->w_place, row + ix * c->in_c, c->depth, c->in_zero);
+            sum += conv_dot(w + kx * c->w_place, row + ix * c->in_c, c->depth, c->layer.in_zero);
     return sum;
 }
 
 static int32_t backward_sum(const struct conv *c, const int8_t *image, int32_t oy, int32_t ox,
                             int32_t o)
 {
-    const int8_t *w = c->weights + (size_t)o * (size_t)c->w_out;
+    const int8_t *w = c->layer.weights + (size_t)o * (size_t)c->w_out;
     int32_t iy, sum = 0;
     for (int32_t ky = first_tap(oy, c->pad_h, c->stride_h, &iy); ky < c->filter_h && iy >= 0;
          ky += c->stride_h, iy--)
@@ -190,10 +247,11 @@ static int read_images(struct mw_build *b, struct conv *c, uint32_t input, bool 
     c->filter_w = w->dims[MW_IMAGE_W];
     c->w_row = c->filter_w * w->dims[MW_IMAGE_C];
     c->w_place = w->dims[MW_IMAGE_C];
-    c->weights = (const int8_t *)w->data;
-    c->in_zero = in->quant.zero;
-    c->out_zero = out->quant.zero;
-    c->n_multipliers = w->n_scales;
+    c->layer = (struct mw_dense_s8){ .n_out = (uint32_t)c->out_c,
+                                     .weights = (const int8_t *)w->data,
+                                     .n_multipliers = w->n_scales,
+                                     .in_zero = in->quant.zero,
+                                     .out_zero = out->quant.zero };
     c->rounding = b->rounding;
     return MW_OK;
 }
@@ -224,16 +282,20 @@ static int complete(struct mw_build *b, struct conv *c, struct mw_op *op, uint32
                     const struct mw_tensor *out)
 {
     struct mw_tensor bias;
-    uint32_t n_terms = (uint32_t)c->filter_h * (uint32_t)c->filter_w * (uint32_t)c->depth;
-    int result = mw_bias(b, bias_input, (uint32_t)c->out_c, n_terms, false, &c->bias, &bias);
+    struct mw_dense_s8 *l = &c->layer;
+    l->n_in = (uint32_t)c->filter_h * (uint32_t)c->filter_w * (uint32_t)c->depth;
+    int result = mw_bias(b, bias_input, l->n_out, l->n_in, false, &l->bias, &bias);
     if (result == MW_OK)
-        result = mw_fused_range(b, mw_option_u8(b, activation, 0), &out->quant, &c->out_min,
-                                &c->out_max);
+        result = mw_fused_range(b, mw_option_u8(b, activation, 0), &out->quant, &l->out_min,
+                                &l->out_max);
     if (result == MW_OK)
         result = mw_channel_multipliers(b, in->quant.scale, w, out->quant.scale, false,
-                                        MW_QUANT_MAX_SHIFT, &c->mantissas, &c->shifts);
+                                        MW_QUANT_MAX_SHIFT, &l->multiplier, &l->shift);
     if (result < 0)
         return result;
+    if (op->run == run_conv && c->per_group == c->out_c && l->n_in <= MW_MODEL_MAX_WIDTH &&
+        l->n_out <= MW_MODEL_MAX_WIDTH)
+        c->row = mw_take(b, l->n_in);
     op->params = mw_keep(b, c, sizeof *c);
     return MW_OK;
 }
@@ -254,7 +316,7 @@ int mw_prepare_conv(struct mw_build *b, struct mw_op *op)
         return mw_refuse(b, "weights for # channels on an input of #", c.depth, c.in_c);
     c.per_group = c.out_c / (c.in_c / c.depth);
     c.w_out = c.filter_h * c.w_row;
-    op->run = run_forward;
+    op->run = run_conv;
     op->n_in = 1;
     b->n_macs += (uint64_t)out.n_items * (uint32_t)(c.filter_h * c.filter_w * c.depth);
     return complete(b, &c, op, 2, CONV_ACTIVATION, &in, &w, &out);

@@ -28,6 +28,10 @@ struct mw_padding {
 struct mw_padding mw_pad_axis(uint8_t padding, int32_t n_in, int32_t filter, int32_t stride,
                               int32_t dilation);
 
+/* What a kernel of FULLY_CONNECTED may do of a CONV_2D: the filter's taps are its window. NULL
+ * where the operator is none, or in groups, or wider than a FULLY_CONNECTED. */
+struct mw_dense_s8 *mw_conv_layer(const struct mw_op *op);
+
 /* Strides and dilations from the options, 1 .. 65536. */
 int mw_read_step(struct mw_build *build, uint32_t field, int32_t *ret_step);
 

@@ -47,6 +47,9 @@ static const struct mw_dense_kernel *const kernels[] = {
     &mw_dense_mve,
 #endif
 #if defined(MW_DENSE_HAS_DSP)
+#ifndef MW_ENGINE_DENSE_ONLY
+    &mw_dense_dsp_packed,
+#endif
     &mw_dense_dsp,
 #else
     &mw_dense_rows,

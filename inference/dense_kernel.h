@@ -55,6 +55,7 @@ extern const struct mw_dense_kernel mw_dense_neon;
 extern const struct mw_dense_kernel mw_dense_sdot;
 extern const struct mw_dense_kernel mw_dense_neon32;
 extern const struct mw_dense_kernel mw_dense_dsp;
+extern const struct mw_dense_kernel mw_dense_dsp_packed;
 extern const struct mw_dense_kernel mw_dense_mve;
 
 /* The DSP kernel takes every layer and needs no memory: what stands behind it would only be flash.

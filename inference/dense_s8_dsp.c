@@ -180,6 +180,35 @@ static struct usual find_usual(const struct mw_dense_s8 *layer, enum mw_rounding
                            .most = (uint8_t)layer->out_max * UINT32_C(0x01010101) };
 }
 
+#ifndef MW_ENGINE_DENSE_ONLY
+/* Output o, which has a multiplier of its own, with double rounding; any sum and shift. */
+static inline int32_t finish_channel(const struct mw_dense_s8 *layer, uint32_t o, int32_t acc)
+{
+    int32_t twice, right = -layer->shift[o];
+    if (right < 1 || right > MAX_RIGHT || __builtin_add_overflow(acc, acc, &twice))
+        return finish_any(layer, MW_ROUNDING_DOUBLE, o, acc);
+    int32_t high = smmulr(twice, layer->multiplier[o]);
+    int32_t v = ((high + (high >> 31) + (1 << (right - 1))) >> right) + layer->out_zero;
+    v = v < layer->out_min ? layer->out_min : v;
+    return v > layer->out_max ? layer->out_max : v;
+}
+#endif
+
+/* Four outputs that are not the usual ones. */
+static inline void finish_others(const struct mw_dense_s8 *layer, enum mw_rounding rounding,
+                                 uint32_t o, const int32_t acc[ROWS], int8_t *y)
+{
+#ifndef MW_ENGINE_DENSE_ONLY
+    if (rounding == MW_ROUNDING_DOUBLE && layer->n_multipliers > 1) {
+        for (uint32_t r = 0; r < ROWS; r++)
+            y[r] = (int8_t)finish_channel(layer, o + r, acc[r]);
+        return;
+    }
+#endif
+    for (uint32_t r = 0; r < ROWS; r++)
+        y[r] = (int8_t)finish_any(layer, rounding, o + r, acc[r]);
+}
+
 static void run_window(const struct mw_dense_s8 *layer, const struct usual *u,
                        enum mw_rounding rounding, const int8_t *x, int8_t *y)
 {
@@ -195,8 +224,7 @@ static void run_window(const struct mw_dense_s8 *layer, const struct usual *u,
         if (u->right)
             finish_four(layer, u, dot.acc, y + o);
         else
-            for (uint32_t r = 0; r < ROWS; r++)
-                y[o + r] = (int8_t)finish_any(layer, rounding, o + r, dot.acc[r]);
+            finish_others(layer, rounding, o, dot.acc, y + o);
     }
     for (uint32_t o = whole; o < layer->n_out; o++, w += n_in)
         y[o] = (int8_t)finish_any(layer, rounding, o,

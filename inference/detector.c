@@ -191,6 +191,8 @@ static uint32_t watch_sensors(struct mw_detector *d, const struct mw_frame *fram
 static void watch_limits(struct mw_detector *d, const struct mw_frame *frame)
 {
     for (uint16_t c = 0; c < d->config->n_channels; c++) {
+        if (d->config->channels[c].limits.armed == 0)
+            continue;
         const struct mw_sensor *sensor = &d->sensors[c];
         struct mw_limits_config config = d->config->channels[c].limits;
         uint8_t changed;
@@ -256,15 +258,17 @@ static bool any_channel(const struct mw_detector *d,
     return false;
 }
 
-static void describe_alarm(struct mw_detector_alarm *alarm, const struct mw_score_result *result)
+static void describe_alarm(struct mw_detector *d, const struct mw_score_result *result)
 {
+    struct mw_detector_alarm *alarm = &d->alarm;
     alarm->score = result->score;
     if (alarm->confirmed && result->top_channel != alarm->channel)
         return; /* value and expected stay the blamed channel's */
+    struct mw_score_reason why = mw_score_reason(d->score);
     alarm->channel = result->top_channel;
-    alarm->value = result->value;
-    alarm->expected = result->expected;
-    alarm->share = result->share;
+    alarm->value = why.value;
+    alarm->expected = why.expected;
+    alarm->share = why.share;
 }
 
 /* The model's decision on its way to a finding, or to nothing. */
@@ -287,7 +291,7 @@ static void follow_alarm(struct mw_detector *d, const struct mw_score_result *re
     if (!alarm->running)
         alarm->since_us = now_us;
     alarm->running = true;
-    describe_alarm(alarm, result);
+    describe_alarm(d, result);
     if (now_us - alarm->since_us >= d->config->model_delay_us && !any_channel(d, doubts))
         alarm->confirmed = true;
     alarm->critical = alarm->critical || (alarm->confirmed && alarm->score >= CRITICAL_SCORE);
@@ -305,14 +309,13 @@ void mw_detector_step(struct mw_detector *d, const struct mw_frame *frame,
     follow_alarm(d, &result, frame->mono_us);
     mw_trend_step(&d->trend, &d->config->trend, frame->values, trusted,
                   result.judged ? &result.score : NULL, frame->mono_us);
-    *ret_verdict = (struct mw_verdict){
-        .at_us = frame->at_us,
-        .slot = frame->slot,
-        .model_state = result.state,
-        .top_channel = result.top_channel,
-        .reanchored = result.reanchored,
-        .score = result.score,
-    };
+    ret_verdict->at_us = frame->at_us;
+    ret_verdict->slot = frame->slot;
+    ret_verdict->model_state = result.state;
+    ret_verdict->top_channel = result.top_channel;
+    ret_verdict->n_findings = 0; /* the others are not touched: they are most of a verdict */
+    ret_verdict->reanchored = result.reanchored;
+    ret_verdict->score = result.score;
     mw_findings_tell(d, frame->at_us, ret_verdict);
 }
 

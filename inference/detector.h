@@ -80,8 +80,14 @@ struct mw_detector {
     bool told_critical;
     /* what is currently active, by channel and condition. The last row is the machine: the model's
      * anomaly, whatever channel its finding blames, and the trend of the score. */
-    bool active[MW_MAX_CHANNELS + 1][MW_CONDITION_COUNT];
+    uint16_t active[MW_MAX_CHANNELS + 1]; /* bit k: enum mw_condition k */
 };
+
+static inline bool mw_detector_is_active(const struct mw_detector *detector, size_t row,
+                                         enum mw_condition condition)
+{
+    return detector->active[row] >> condition & 1;
+}
 
 /* Bytes of memory that the channels' state needs. config: settled; its channels, their rate limits
  * and the baseline's length may not change any more. */

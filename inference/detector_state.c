@@ -47,20 +47,10 @@ static int64_t get_age(struct mw_reader *r)
     return -(int64_t)age_us;
 }
 
-static void put_active(struct mw_writer *w, const bool *active)
+static uint16_t get_active(struct mw_reader *r)
 {
     static_assert(MW_CONDITION_COUNT <= 16, "one bit each");
-    uint32_t bits = 0;
-    for (int i = 0; i < MW_CONDITION_COUNT; i++)
-        bits |= (uint32_t)active[i] << i;
-    mw_put_u16le(w, (uint16_t)bits);
-}
-
-static void get_active(struct mw_reader *r, bool *ret_active)
-{
-    uint16_t bits = mw_get_u16le(r);
-    for (int i = 0; i < MW_CONDITION_COUNT; i++)
-        ret_active[i] = bits >> i & 1;
+    return mw_get_u16le(r) & ((1u << MW_CONDITION_COUNT) - 1);
 }
 
 static void put_limits(struct mw_writer *w, const struct mw_limits *l)
@@ -165,12 +155,12 @@ int mw_detector_save(const struct mw_detector *d, uint8_t *ret_bytes, size_t cap
     mw_put_u8(&w, (uint8_t)d->config->n_channels);
     for (uint16_t c = 0; c < d->config->n_channels; c++) {
         mw_put_str8(&w, d->config->channels[c].name);
-        put_active(&w, d->active[c]);
+        mw_put_u16le(&w, d->active[c]);
         put_limits(&w, &d->limits[c]);
         put_sensor(&w, &d->sensors[c], d->last_us);
         mw_trend_put_series(&d->trend.series[c], &w);
     }
-    put_active(&w, d->active[MW_MAX_CHANNELS]);
+    mw_put_u16le(&w, d->active[MW_MAX_CHANNELS]);
     mw_trend_put_series(&d->trend.score, &w);
     mw_trend_put_clock(&d->trend.clock, &w);
     put_alarm(&w, d);
@@ -194,9 +184,8 @@ static uint8_t channel_of(const struct mw_detector_config *config, const char *n
 static uint8_t get_channel(struct mw_detector *d, struct mw_reader *r, bool take)
 {
     char name[MW_NAME_MAX + 1] = { 0 };
-    bool active[MW_CONDITION_COUNT];
     mw_get_str8(r, name, sizeof name);
-    get_active(r, active);
+    uint16_t active = get_active(r);
     struct mw_limits limits = get_limits(r);
     struct mw_sensor sensor = get_sensor(r);
     uint8_t c = r->failed ? MW_CHANNEL_NONE : channel_of(d->config, name);
@@ -206,7 +195,7 @@ static uint8_t get_channel(struct mw_detector *d, struct mw_reader *r, bool take
         return c;
     for (int i = 0; i < MW_LIMITS_COUNT; i++) /* a limit that was removed ends */
         limits.active[i] = limits.active[i] && (d->config->channels[c].limits.armed >> i & 1);
-    memcpy(d->active[c], active, sizeof active);
+    d->active[c] = active;
     limits.anchors = d->limits[c].anchors;
     d->limits[c] = limits;
     d->sensors[c] = sensor;
@@ -214,7 +203,7 @@ static uint8_t get_channel(struct mw_detector *d, struct mw_reader *r, bool take
 }
 
 struct machine_state {
-    bool active[MW_CONDITION_COUNT];
+    uint16_t active;
     struct mw_reader series; /* where the score's series begins */
     struct mw_trend_clock clock;
     struct mw_detector_alarm alarm;
@@ -226,7 +215,7 @@ struct machine_state {
 static struct machine_state get_machine(struct mw_reader *r)
 {
     struct machine_state m = { 0 };
-    get_active(r, m.active);
+    m.active = get_active(r);
     m.series = *r;
     mw_trend_get_series(NULL, 0, r);
     mw_trend_get_clock(&m.clock, r);
@@ -241,7 +230,7 @@ static bool take_machine(struct mw_detector *d, const struct machine_state *m, b
                          const uint8_t *places)
 {
     struct mw_reader series = m->series;
-    memcpy(d->active[MW_MAX_CHANNELS], m->active, sizeof m->active);
+    d->active[MW_MAX_CHANNELS] = m->active;
     d->trend.clock = m->clock;
     d->told_critical = m->told_critical;
     d->alarm = m->alarm;

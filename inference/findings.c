@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inference/findings.h"
 
+#include <assert.h>
+
 #define SCORE_MAX     1000.0f
 #define SMALLEST_UNIT 1e-6f
-
-static bool limit_active(const struct mw_detector *d, uint32_t c, uint8_t bit)
-{
-    const struct mw_limits *l = &d->limits[c];
-    for (int i = 0; i < MW_LIMITS_COUNT; i++)
-        if (bit == 1u << i)
-            return l->active[i];
-    return false;
-}
 
 static uint8_t limit_bit(uint8_t condition)
 {
@@ -29,19 +22,26 @@ static const struct mw_trend_series *series_of(const struct mw_detector *d, uint
     return row == MW_MAX_CHANNELS ? &d->trend.score : &d->trend.series[row];
 }
 
-/* Whether the condition holds now; row MW_MAX_CHANNELS is the machine. */
-static bool holds(const struct mw_detector *d, uint32_t row, uint8_t condition)
+static_assert(MW_CONDITION_HIGH == 1 && MW_CONDITION_HIGH_HIGH == 2 && MW_CONDITION_LOW == 3 &&
+                  MW_CONDITION_RATE == 4 && MW_LIMITS_COUNT == 4,
+              "a limit's condition is its place in the arrays, plus 1");
+
+/* The conditions of a row that hold now, a bit each; row MW_MAX_CHANNELS is the machine. */
+static uint32_t holding(const struct mw_detector *d, uint32_t row)
 {
     bool trend = !d->config->trend.off && series_of(d, row)->active;
+    uint32_t bits = (uint32_t)trend << MW_CONDITION_TREND;
     if (row == MW_MAX_CHANNELS)
-        return condition == MW_CONDITION_ANOMALY ? d->alarm.confirmed
-                                                 : condition == MW_CONDITION_TREND && trend;
-    switch (condition) {
-    case MW_CONDITION_TREND: return trend;
-    case MW_CONDITION_NO_DATA: return d->sensors[row].no_data;
-    case MW_CONDITION_STUCK: return d->sensors[row].stuck;
-    default: return limit_bit(condition) && limit_active(d, row, limit_bit(condition));
-    }
+        return bits | (uint32_t)d->alarm.confirmed << MW_CONDITION_ANOMALY;
+    const struct mw_sensor *sensor = &d->sensors[row];
+    bits |= (uint32_t)sensor->no_data << MW_CONDITION_NO_DATA;
+    bits |= (uint32_t)sensor->stuck << MW_CONDITION_STUCK;
+    if (d->config->channels[row].limits.armed == 0)
+        return bits;
+    const bool *limits = d->limits[row].active;
+    for (uint32_t i = 0; i < MW_LIMITS_COUNT; i++)
+        bits |= (uint32_t)limits[i] << (MW_CONDITION_HIGH + i);
+    return bits;
 }
 
 static float limit_value(const struct mw_limits_config *config, uint8_t condition)
@@ -120,30 +120,31 @@ static void tell(struct mw_detector *d, uint32_t row, uint8_t condition, bool ac
         describe_limit(d, row, f);
     else
         describe_sensor(d, row, f);
-    d->active[row][condition] = active;
+    uint32_t bit = 1u << condition, others = d->active[row] & ~bit;
+    d->active[row] = (uint16_t)(active ? others | bit : others);
 }
 
 /* A model finding that became critical is said again. */
-static bool escalates(const struct mw_detector *d, uint32_t row, uint8_t condition)
+static uint32_t escalated(const struct mw_detector *d, uint32_t row)
 {
-    return row == MW_MAX_CHANNELS && condition == MW_CONDITION_ANOMALY && d->alarm.critical &&
-           !d->told_critical;
+    bool again = row == MW_MAX_CHANNELS && d->alarm.critical && !d->told_critical;
+    return (uint32_t)again << MW_CONDITION_ANOMALY;
 }
 
 /* What changed of one row; false where the verdict is full. */
 static bool tell_row(struct mw_detector *d, uint32_t row, int64_t at_us, struct mw_verdict *verdict)
 {
-    for (uint8_t k = MW_CONDITION_NONE + 1; k < MW_CONDITION_COUNT; k++) {
-        bool now = holds(d, row, k), escalated = escalates(d, row, k);
-        if (now == d->active[row][k] && !(now && escalated))
+    uint32_t now = holding(d, row), news = (now ^ d->active[row]) | (now & escalated(d, row));
+    for (uint8_t k = MW_CONDITION_NONE + 1; news >> k != 0; k++) {
+        if (!(news >> k & 1))
             continue;
         if (verdict->n_findings == MW_MAX_FINDINGS)
             return false;
         struct mw_finding *f = &verdict->findings[verdict->n_findings++];
         f->at_us = at_us;
-        tell(d, row, k, now, f);
+        tell(d, row, k, now >> k & 1, f);
         if (k == MW_CONDITION_ANOMALY)
-            d->told_critical = now && d->alarm.critical;
+            d->told_critical = (now >> k & 1) && d->alarm.critical;
     }
     return true;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inference/model.h"
 #include "base/result.h"
+#include "inference/conv.h"
 #include "inference/dense.h"
 #include "inference/fault.h"
 #include "inference/operator.h"
@@ -221,6 +222,16 @@ int mw_model_init(struct mw_model *ret_model, const uint8_t *bytes, size_t n_byt
 struct mw_dense_s8 *mw_model_dense(const struct mw_model *model, uint32_t layer)
 {
     return mw_dense_layer(&model->ops[layer]);
+}
+
+struct mw_dense_s8 *mw_model_layer(const struct mw_model *model, uint32_t layer)
+{
+    struct mw_dense_s8 *dense = mw_model_dense(model, layer);
+#ifndef MW_ENGINE_DENSE_ONLY
+    if (!dense)
+        dense = mw_conv_layer(&model->ops[layer]);
+#endif
+    return dense;
 }
 
 /* The caller's buffers in the place of the two marks. */

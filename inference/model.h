@@ -95,6 +95,10 @@ int mw_model_init(struct mw_model *ret_model, const uint8_t *bytes, size_t n_byt
 /* The int8 FULLY_CONNECTED that operator `layer` is, or NULL. For kernels and golden tests. */
 struct mw_dense_s8 *mw_model_dense(const struct mw_model *model, uint32_t layer);
 
+/* The sums of operator `layer` that a kernel may take over: a FULLY_CONNECTED's, or those of each
+ * position of a CONV_2D. NULL: none. */
+struct mw_dense_s8 *mw_model_layer(const struct mw_model *model, uint32_t layer);
+
 /* One inference: x of the input's type [n_in], y of the output's [n_out], each aligned for its
  * type. Neither may overlap the arena, nor each other unless ends_may_overlap: then they may be one
  * buffer. Cannot fail. An empty graph writes nothing. */

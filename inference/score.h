@@ -8,17 +8,32 @@
  *   level     l_c = mean(wide z_c)          with the level guard, or where there is no network
  * first all residuals, then all levels. The score is S = max_j |s_j - b_j| / sigma_j, b_j a slow
  * baseline that learns in NORMAL only and stays within baseline_bound sigmas of its centre: the
- * value commissioned by training, accepted by a person, or (reanchor) accepted by itself. */
+ * value commissioned by training, accepted by a person, or (reanchor) accepted by itself.
+ *
+ * A frame is judged in integers, so that it is exact, the same everywhere and cheap without a
+ * floating-point unit: z in 2^-z_bits sd, signals and baselines in 2^-40 sd, scores in 2^-24. Only
+ * z itself is made in float, and the outward score. */
 #ifndef MW_INFERENCE_SCORE_H
 #define MW_INFERENCE_SCORE_H
 
 #include "base/alert.h"
 #include "base/verdict.h"
 #include "inference/card.h"
+#include "inference/factor.h"
 #include "inference/model.h"
 #include "inference/window.h"
 
-#define MW_SCORE_STATE_MAX 1152 /* bytes of a saved state */
+#define MW_SCORE_STATE_MAX   1152 /* bytes of a saved state */
+#define MW_SCORE_SIGNAL_BITS 40   /* a signal of 1 sd is 2^40 */
+#define MW_SCORE_BITS        24   /* a deviation of 1 sigma is 2^24 */
+
+/* One signal, in 2^-40 sd; magnitudes up to 2^61. */
+struct mw_score_signal {
+    int64_t now;                /* in the present window */
+    int64_t baseline, centre;   /* the slow baseline, and what it stays near */
+    int64_t reach;              /* how near */
+    struct mw_factor per_sigma; /* makes a score of a signal: 2^24 / (2^40 sigma) */
+};
 
 struct mw_score {
     struct mw_model model;
@@ -30,15 +45,25 @@ struct mw_score {
     bool accept_pending; /* accepted while there was no window to accept */
     uint8_t state;       /* enum mw_model_state: NORMAL, ALARM or RECOVERING */
     uint16_t n_on, n_off, n_hold;
-    double peak;                     /* highest S of this alarm */
+    int64_t peak;                    /* highest S of this alarm, in 2^-24 */
+    int64_t on, off, cap;            /* of S, in 2^-24 */
+    struct mw_factor per_tau, rho;   /* 1 / tau; rho */
+    struct mw_factor per_window;     /* makes a window's mean in 2^-40 sd of a sum of z */
+    struct mw_factor rebuilt_unit;   /* the same of a sum of the network's output */
+    struct mw_factor in_unit;        /* makes the network's input of z */
+    float score_unit;                /* 1 / on, of 2^-24 */
+    float gain[MW_MAX_CHANNELS];     /* 1 / sd */
+    int32_t z_bits;                  /* z of 1 sd is 2^z_bits */
+    int32_t clip_in, clip_wide;      /* in 2^-z_bits sd */
     uint8_t n_scored;                /* scored channels */
     uint8_t scored[MW_MAX_CHANNELS]; /* their indices into the card's channels */
-    double mean[MW_MAX_CHANNELS];    /* of the wide z of scored channels, present window */
-    double signals[MW_CARD_MAX_SIGNALS];
-    double baseline[MW_CARD_MAX_SIGNALS];
-    double centre[MW_CARD_MAX_SIGNALS];
+    int64_t mean[MW_MAX_CHANNELS];   /* of the wide z of scored channels, in 2^-40 sd */
+    struct mw_score_signal signals[MW_CARD_MAX_SIGNALS];
     struct mw_window window;
-    int8_t rebuilt[MW_WINDOW_MAX_VALUES]; /* the network's output, int8 [W][n_scored] */
+    union { /* the network's output, [W][n_scored] */
+        int8_t s8[MW_WINDOW_MAX_VALUES];
+        int16_t s16[MW_WINDOW_MAX_VALUES];
+    } rebuilt;
 };
 
 struct mw_score_result {
@@ -47,9 +72,13 @@ struct mw_score_result {
     bool reanchored;     /* with this frame the present level was accepted by itself */
     uint8_t top_channel; /* the card's channel with the largest part in S, or MW_CHANNEL_NONE */
     float score;         /* S / on, 1.0 is the threshold; at most cap / on */
-    float value;         /* top channel's window mean, in its unit */
-    float expected;      /* what it should have been, in its unit: network and baseline */
-    float share;         /* its deviation over the sum of all scored channels', 0 .. 1 */
+};
+
+/* What was measured of the channel to blame, for people. */
+struct mw_score_reason {
+    float value;    /* its window mean, in its unit */
+    float expected; /* what it should have been, in its unit: network and baseline */
+    float share;    /* its deviation over the sum of all scored channels', 0 .. 1 */
 };
 
 /* Copies card and model; the model's own bytes and memory stay borrowed. Baselines start as
@@ -57,8 +86,8 @@ struct mw_score_result {
  *   model     NULL where the card has no network
  *   reanchor  see above; without it an alarm ends only when S stays below off for k_off frames, or
  *             by mw_score_accept
- * MW_ERR_MISMATCH where the network's input is not [W][n_channels] or its output not [W][scored];
- * *score is untouched then. */
+ * MW_ERR_MISMATCH where the network's input is not int8 [W][n_channels], its output not int8 or
+ * int16 [W][scored], or the output's range above 2^20 sd; *score is untouched then. */
 int mw_score_init(struct mw_score *score, const struct mw_card *card, const struct mw_model *model,
                   bool reanchor);
 
@@ -72,6 +101,10 @@ int mw_score_init(struct mw_score *score, const struct mw_card *card, const stru
  * waits as it is. Returns whether the window was judged. */
 bool mw_score_step(struct mw_score *score, const float *x, uint32_t valid, int64_t slot,
                    struct mw_score_result *ret);
+
+/* Why the last judged window's channel to blame is that; all zeroes where nothing was judged. Apart
+ * from the step, because only alarms ask. */
+struct mw_score_reason mw_score_reason(const struct mw_score *score);
 
 /* Feeds the window as step does, and neither judges nor learns. */
 void mw_score_prime(struct mw_score *score, const float *x, uint32_t valid, int64_t slot);

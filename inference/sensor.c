@@ -2,6 +2,7 @@
 #include "inference/sensor.h"
 
 #include "base/result.h"
+#include "inference/float_bits.h"
 
 #define SECOND_US INT64_C(1000000)
 #define DAY_US    (86400 * SECOND_US)
@@ -48,7 +49,7 @@ static uint32_t stuck_after(const struct mw_sensor_habit *habit)
 
 static void count_run(struct mw_sensor *s, float value, int64_t now_us)
 {
-    if (s->run > 0 && value == s->last) {
+    if (s->run > 0 && mw_float_same(value, s->last)) {
         if (s->run < UINT32_MAX)
             s->run++;
         return;
@@ -64,15 +65,17 @@ static void judge_run(struct mw_sensor *s, const struct mw_sensor_config *config
                       const struct mw_sensor_habit *habit, int64_t now_us)
 {
     bool judged = mw_sensor_judges_runs(config, habit);
-    s->dead = config->stuck_us >= 0 && habit->zero_is_foreign && s->last == 0.0f;
-    s->suspect = s->dead || (judged && s->run > suspect_after(habit));
+    s->dead = config->stuck_us >= 0 && habit->zero_is_foreign && mw_float_zero(s->last);
+    /* Short runs first: they are what happens. */
+    s->suspect =
+        s->dead || (judged && s->run > MW_SENSOR_SUSPECT_PLUS && s->run > suspect_after(habit));
 
     bool stuck = false;
     if (config->stuck_us > 0)
         stuck = s->run > 1 && now_us - s->run_since_us >= config->stuck_us;
     else if (s->dead)
         stuck = s->run > MW_SENSOR_STUCK_FRAMES;
-    else if (judged)
+    else if (judged && s->run > MW_SENSOR_STUCK_FRAMES)
         stuck = s->run > stuck_after(habit);
 
     if (stuck) {
@@ -90,7 +93,7 @@ void mw_sensor_step(struct mw_sensor *s, const struct mw_sensor_config *config,
         s->started = true;
         s->good_us = now_us;
     }
-    s->valid = valid && value - value == 0.0f; /* neither infinite nor NaN */
+    s->valid = valid && mw_float_finite(value);
     if (!s->valid) {
         s->no_data = s->no_data || now_us - s->good_us >= config->no_data_us;
         return;

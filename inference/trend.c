@@ -2,6 +2,7 @@
 #include "inference/trend.h"
 
 #include "base/result.h"
+#include "inference/float_bits.h"
 
 #define SECOND_US INT64_C(1000000)
 #define DAY_US    (86400 * SECOND_US)
@@ -66,7 +67,7 @@ void mw_trend_init(struct mw_trend *trend, const struct mw_trend_config *config,
 
 static float distance(float a, float b)
 {
-    return a > b ? a - b : b - a;
+    return mw_float_abs(a - b);
 }
 
 static float larger(float a, float b)
@@ -99,15 +100,21 @@ static void keep_every_second(struct mw_trend_series *s)
     s->stride *= 2;
 }
 
+static void see_step(struct mw_trend_series *s, float step)
+{
+    if (mw_float_zero(s->step) || mw_float_less(step, s->step))
+        s->step = step;
+}
+
 static void collect(struct mw_trend_series *s, float value)
 {
     if (s->n_values == 0)
         s->stride = 1;
-    else if (!s->commissioned && value != s->last &&
-             (s->step == 0.0f || distance(value, s->last) < s->step))
-        s->step = distance(value, s->last);
+    bool same = s->n_values > 0 && mw_float_same(value, s->last);
+    if (s->n_values > 0 && !s->commissioned && !same)
+        see_step(s, distance(value, s->last));
 
-    s->run = s->n_values > 0 && value == s->last ? s->run + 1 : 1;
+    s->run = same ? s->run + 1 : 1;
     if (s->run > s->longest_run)
         s->longest_run = s->run;
     s->last = value;

@@ -13,6 +13,7 @@ void mw_window_init(struct mw_window *window, uint16_t n_frames, uint16_t n_chan
         .n_frames = n_frames,
         .n_channels = n_channels,
         .max_gap = max_gap,
+        .end = (uint16_t)(n_frames * n_channels),
     };
 }
 
@@ -24,19 +25,39 @@ static bool continues(const struct mw_window *window, int64_t slot)
            (uint64_t)slot - (uint64_t)window->last_slot - 1 <= window->max_gap;
 }
 
-void mw_window_push(struct mw_window *window, const float *wide, const int8_t *input, bool clean,
+static void append_input(struct mw_window *window, const int8_t *input)
+{
+    uint32_t d = window->n_channels, kept = (window->n_frames - 1u) * d;
+    if (window->end + d > MW_WINDOW_MAX_VALUES) {
+        memmove(window->input, window->input + window->end - kept, kept);
+        window->end = (uint16_t)kept;
+    }
+    int8_t *to = window->input + window->end;
+    for (uint32_t c = 0; c < d; c++)
+        to[c] = input[c];
+    window->end = (uint16_t)(window->end + d);
+}
+
+static void replace_oldest(struct mw_window *window, const int32_t *wide)
+{
+    uint32_t d = window->n_channels;
+    int32_t *frame = window->wide + window->oldest * d;
+    for (uint32_t c = 0; c < d; c++) {
+        window->sums[c] += (int64_t)wide[c] - frame[c];
+        frame[c] = wide[c];
+    }
+    window->oldest = (uint16_t)(window->oldest + 1 < window->n_frames ? window->oldest + 1 : 0);
+}
+
+void mw_window_push(struct mw_window *window, const int32_t *wide, const int8_t *input, bool clean,
                     int64_t slot)
 {
-    size_t d = window->n_channels, kept = (size_t)(window->n_frames - 1) * d;
     if (!continues(window, slot)) {
         window->n_filled = 0;
         window->n_clean = 0;
     }
-    /* A window is a few hundred bytes: moving it keeps it contiguous for the network. */
-    memmove(window->wide, window->wide + d, kept * sizeof window->wide[0]);
-    memmove(window->input, window->input + d, kept);
-    memcpy(window->wide + kept, wide, d * sizeof wide[0]);
-    memcpy(window->input + kept, input, d);
+    replace_oldest(window, wide);
+    append_input(window, input);
 
     if (window->n_filled < window->n_frames)
         window->n_filled++;
@@ -53,11 +74,7 @@ bool mw_window_ready(const struct mw_window *window)
     return window->n_frames > 0 && window->n_clean == window->n_frames;
 }
 
-double mw_window_mean(const struct mw_window *window, uint16_t channel)
+const int8_t *mw_window_input(const struct mw_window *window)
 {
-    assert(channel < window->n_channels);
-    double sum = 0.0;
-    for (size_t i = 0; i < window->n_frames; i++)
-        sum += (double)window->wide[i * window->n_channels + channel];
-    return sum / window->n_frames;
+    return window->input + window->end - window->n_frames * window->n_channels;
 }

@@ -136,12 +136,13 @@ int dataset_cut(struct dataset *set, const struct mw_card *card)
     }
     mw_window_init(window, card->window, card->n_channels, card->max_gap);
     static const int8_t NOTHING[MW_MAX_CHANNELS] = { 0 };
+    static const int32_t NOWHERE[MW_MAX_CHANNELS] = { 0 };
     for (uint32_t row = 0; row < set->n_rows; row++) {
         const struct mw_frame *frame = &set->frames[row];
         float *inputs = set->inputs + row * d;
         for (uint32_t c = 0; c < d; c++)
             inputs[c] = is_valid(set, row, c) ? narrow(card, c, frame->values[c]) : 0.0f;
-        mw_window_push(window, inputs, NOTHING, (frame->valid & all) == all, frame->slot);
+        mw_window_push(window, NOWHERE, NOTHING, (frame->valid & all) == all, frame->slot);
         if (mw_window_ready(window))
             set->ends[set->n_windows++] = row;
     }

@@ -118,6 +118,12 @@ static bool set_level_guard(struct job *job, char *value)
     return job->options.no_level_guard || strcmp(value, "on") == 0;
 }
 
+static bool set_fine(struct job *job, char *value)
+{
+    job->options.fine = strcmp(value, "on") == 0;
+    return job->options.fine || strcmp(value, "off") == 0;
+}
+
 static bool set_period(struct job *job, char *value)
 {
     uint64_t us;
@@ -141,6 +147,7 @@ static const struct key KEYS[] = {
     { "window", set_window, "is not in 2 to 64" },
     { "seed", set_seed, "is not a number from 0 to 18446744073709551615" },
     { "level_guard", set_level_guard, "is neither on nor off" },
+    { "fine", set_fine, "is neither on nor off" },
     { "period_us", set_period, "is not in 0 to 86400000000" },
 };
 #define N_KEYS (sizeof KEYS / sizeof KEYS[0])

@@ -64,10 +64,10 @@ static void quantize_layer(struct quantized_layer *q, const struct ae_layer *lay
 }
 
 int quantize(struct quantized *ret_net, const struct autoencoder *ae, const struct dataset *set,
-             const struct mw_card *card, double headroom)
+             const struct mw_card *card, double headroom, bool fine)
 {
     double most[AE_LAYERS];
-    struct quantized net = { 0 };
+    struct quantized net = { .fine = fine };
     int result = measure(ae, set, card, most);
     if (result < 0)
         return result;
@@ -88,9 +88,10 @@ int quantize(struct quantized *ret_net, const struct autoencoder *ae, const stru
             return MW_ERR_NO_MEMORY;
         }
         quantize_layer(q, layer, net.tensors[l].scale);
+        double steps = fine ? 32767.0 : layer->relu ? 255.0 : 127.0;
         net.tensors[l + 1] = (struct mw_quant){
-            .scale = (float)(most[l] * headroom / (layer->relu ? 255.0 : 127.0)),
-            .zero = layer->relu ? -128 : 0,
+            .scale = (float)(most[l] * headroom / steps),
+            .zero = layer->relu && !fine ? -128 : 0,
         };
     }
     *ret_net = net;

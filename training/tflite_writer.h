@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes a standard .tflite file (schema version 3): one chain of int8 FULLY_CONNECTED operators,
- * and the detector card in the metadata "millwright.card". Source: tensorflow/lite/schema/
- * schema.fbs; the operator as TFLite Micro's reference kernel reads it. */
+ * or of int16 ones behind a QUANTIZE where the network is fine, and the detector card in the
+ * metadata "millwright.card". Source: tensorflow/lite/schema/schema.fbs; the operators as TFLite
+ * Micro's reference kernels read them. */
 #ifndef TRAINING_TFLITE_WRITER_H
 #define TRAINING_TFLITE_WRITER_H
 

@@ -157,7 +157,7 @@ static int prepare(struct csv_frames *frames, struct mw_card *card, struct datas
     return result;
 }
 
-static int learn(const struct dataset *set, const struct mw_card *card,
+static int learn(const struct dataset *set, const struct mw_card *card, bool fine,
                  const struct progress *progress, struct quantized *ret_net,
                  struct train_report *report, struct train_fault *why)
 {
@@ -172,7 +172,7 @@ static int learn(const struct dataset *set, const struct mw_card *card,
         return fault(why, result, "%s", mw_result_text(result));
     result = fit_error(&ae, set, card, &report->train_mse);
     if (result == MW_OK)
-        result = quantize(ret_net, &ae, set, card, QUANTIZE_HEADROOM);
+        result = quantize(ret_net, &ae, set, card, QUANTIZE_HEADROOM, fine);
     autoencoder_destroy(&ae);
     return result < 0 ? fault(why, result, "%s", mw_result_text(result)) : MW_OK;
 }
@@ -246,7 +246,7 @@ int train_run(const struct train_options *options, const struct csv *table,
     if (result < 0)
         return result;
     if (report.card.has_network)
-        result = learn(&set, &report.card, progress, &net, &report, ret_why);
+        result = learn(&set, &report.card, options->fine, progress, &net, &report, ret_why);
     if (result == MW_OK)
         result = finish(&set, report.card.has_network ? &net : NULL, &report.card, ret_tflite,
                         ret_n_bytes, &report, ret_why);

@@ -21,6 +21,7 @@ struct train_options {
     uint64_t seed;
     bool no_network;
     bool no_level_guard; /* for machines whose load varies */
+    bool fine;           /* the network computes in int16, for smooth signals; needs a network */
     int64_t period_us;   /* of the rows; 0: unknown, rows follow each other */
 };
 

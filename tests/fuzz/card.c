@@ -31,7 +31,8 @@ static void judge(struct mw_card *card)
             x[c] = i & 1 ? 3e38f : -3e38f * (float)(c & 1);
         mw_score_step(&score, x, UINT32_MAX, i, &result);
         must(result.score >= 0.0f && result.score <= card->cap / card->on * 1.001f);
-        must(result.share >= 0.0f && result.share <= 1.0f);
+        struct mw_score_reason why = mw_score_reason(&score);
+        must(why.share >= 0.0f && why.share <= 1.0f);
     }
     uint8_t state[MW_SCORE_STATE_MAX];
     int n = mw_score_save(&score, state, sizeof state);

@@ -3,10 +3,13 @@
  * same program under qemu-user (counted from outside) and on bare metal with semihosting.
  *
  *   engine loop TURNS
+ *   engine digest CPU_BITS MODEL
  *   engine run CPU_BITS N_RUNS MODEL [ROUNDING INPUT OUTPUT N_WINDOWS]
  *
- * With golden files every window is run once and compared, all bytes. Without them window 0 is
- * zero. Then N_RUNS inferences of the first window are counted. */
+ * CPU_BITS: enum mw_cpu; with bit 31 no memory for packed weights is given. With golden files every
+ * window is run once and compared, all bytes. Without them window 0 is zero. Then N_RUNS inferences
+ * of the first window are counted. digest: of the answers to random windows in both roundings, the
+ * same on every target and with every kernel. */
 #ifdef MW_AMALGAMATION
 #include "millwright_engine.h"
 #else
@@ -21,10 +24,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NO_PACKED  (UINT32_C(1) << 31)
+#define N_DIGESTED 200
+
 static uint8_t file[300 * 1024];
-static _Alignas(64) uint8_t packed[400 * 1024];
+static _Alignas(64) uint8_t packed[600 * 1024];
 static _Alignas(64) uint8_t memory[24 * 1024];
-static int8_t x[MW_MODEL_MAX_WIDTH], y[MW_MODEL_MAX_WIDTH], expected[MW_MODEL_MAX_WIDTH];
+static _Alignas(8) int8_t x[MW_MODEL_MAX_WIDTH + 4], y[MW_MODEL_MAX_WIDTH];
+static int8_t expected[MW_MODEL_MAX_WIDTH];
 static struct mw_model model;
 
 static int loop(uint32_t turns)
@@ -37,8 +44,10 @@ static int loop(uint32_t turns)
     return 0;
 }
 
-static int load(const char *path, uint32_t cpu, enum mw_rounding rounding)
+static int load(const char *path, uint32_t bits, enum mw_rounding rounding)
 {
+    uint32_t cpu = bits & ~NO_PACKED;
+    uint8_t *memory_of_packed = bits & NO_PACKED ? NULL : packed;
     FILE *in = fopen(path, "rb");
     size_t n = in ? fread(file, 1, sizeof file, in) : 0, n_memory;
     struct mw_model_fault why = { "" };
@@ -47,7 +56,7 @@ static int load(const char *path, uint32_t cpu, enum mw_rounding rounding)
     if (result == MW_OK)
         result = mw_model_init(&model, file, n, rounding, memory, sizeof memory, &why);
     if (result == MW_OK)
-        result = mw_model_accelerate(&model, cpu, packed, sizeof packed);
+        result = mw_model_accelerate(&model, cpu, memory_of_packed, sizeof packed);
     if (in)
         fclose(in);
     if (result != MW_OK) {
@@ -58,11 +67,41 @@ static int load(const char *path, uint32_t cpu, enum mw_rounding rounding)
            (unsigned long)mw_model_packed_bytes(&model, cpu), (unsigned long)sizeof model);
 #ifndef MW_AMALGAMATION
     for (uint32_t i = 0; i < model.n_layers; i++) {
-        const struct mw_dense_s8 *layer = mw_model_dense(&model, i);
+        const struct mw_dense_s8 *layer = mw_model_layer(&model, i);
         printf("%s%s", i ? " " : "kernels ", layer ? layer->kernel->name : "-");
     }
     printf("\n");
 #endif
+    return 0;
+}
+
+/* Random bytes, or real numbers of -8 .. 8 where the input is float. */
+static void draw(uint64_t *state)
+{
+    for (uint32_t i = 0; i < model.n_in_bytes; i += 4) {
+        uint32_t word = (uint32_t)((*state = *state * UINT64_C(6364136223846793005) + 1) >> 32);
+        float real = (float)(int32_t)word / 268435456.0f;
+        memcpy(x + i, model.in_type == MW_FLOAT32 ? (const void *)&real : &word, 4);
+    }
+}
+
+static int digest(const char *path, uint32_t bits)
+{
+    uint32_t sum = 2166136261U; /* FNV-1a */
+    for (int rounding = 0; rounding < 2; rounding++) {
+        uint64_t state = 1;
+        if (load(path, bits, (enum mw_rounding)rounding) != 0)
+            return 1;
+        if (model.n_in_bytes + 4 > sizeof x || model.n_out_bytes > sizeof y)
+            return 1;
+        for (int w = 0; w < N_DIGESTED; w++) {
+            draw(&state);
+            mw_model_run(&model, x, y);
+            for (uint32_t i = 0; i < model.n_out_bytes; i++)
+                sum = (sum ^ (uint8_t)y[i]) * 16777619U;
+        }
+    }
+    printf("digest %08lx\n", (unsigned long)sum);
     return 0;
 }
 
@@ -90,6 +129,8 @@ int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "loop") == 0)
         return loop((uint32_t)strtoul(argv[2], NULL, 0));
+    if (argc == 4 && strcmp(argv[1], "digest") == 0)
+        return digest(argv[3], cpu_bits(argv[2]));
     if ((argc != 5 && argc != 9) || strcmp(argv[1], "run") != 0) {
         puts("usage: engine run CPU_BITS N_RUNS MODEL [ROUNDING INPUT OUTPUT N_WINDOWS]");
         return 64;

@@ -16,6 +16,7 @@ MODEL = SHARED / "models" / "ad01_int8.tflite"
 
 # enum mw_cpu of inference/dense_kernel.h
 ROWS, AVX2, VNNI, NEON, DOTPROD, DSP, MVE = (1 << i for i in range(7))
+NO_PACKED = 1 << 31  # of kernel-engine: no memory for packed weights
 
 
 class Skipped(Exception):

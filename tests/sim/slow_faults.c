@@ -379,7 +379,8 @@ START_TEST(the_bound_of_the_baseline_is_what_finds_a_ramp_of_six_hours)
         static struct rig rig;
         commission(&rig, false, S / 2, 2000, 1);
         if (unbound)
-            rig.detector.score->card.baseline_bound = 1e9f;
+            for (int j = 0; j < MW_CARD_MAX_SIGNALS; j++)
+                rig.detector.score->signals[j].reach = INT64_C(1) << 61;
         struct outcome outcome = run(&rig, 6 * HOUR, &ramp);
         printf("%s: ", unbound ? "bound off" : "bound on ");
         print_row(&rig, 1, &ramp, &outcome);

@@ -494,12 +494,12 @@ START_TEST(a_restart_neither_repeats_nor_forgets)
     run(rig, 100, HUMIDITY, 1.0f); /* off, unknown to the model */
     for (int i = 0; i < 40; i++)
         shift_until(rig, 1, FLOW, 9.0f);
-    ck_assert(rig->detector.active[TEMPERATURE][MW_CONDITION_HIGH]);
-    ck_assert(rig->detector.active[MW_MAX_CHANNELS][MW_CONDITION_ANOMALY]);
+    ck_assert(mw_detector_is_active(&rig->detector, TEMPERATURE, MW_CONDITION_HIGH));
+    ck_assert(mw_detector_is_active(&rig->detector, MW_MAX_CHANNELS, MW_CONDITION_ANOMALY));
     ck_assert(rig->detector.told_critical);
     for (int k = 0; k < 3; k++) {
         ck_assert_int_eq(restart(rig), MW_OK);
-        ck_assert(rig->detector.active[MW_MAX_CHANNELS][MW_CONDITION_ANOMALY]);
+        ck_assert(mw_detector_is_active(&rig->detector, MW_MAX_CHANNELS, MW_CONDITION_ANOMALY));
         ck_assert_int_eq(shift_until(rig, 10 + 10 * k, FLOW, 9.0f), 0);
     }
     ck_assert_int_eq(shift_until(rig, 30, FLOW, 9.0f), 0);
@@ -516,7 +516,7 @@ START_TEST(a_restart_keeps_what_a_sensor_was_found_to_be)
     ck_assert_int_gt(run_until(rig, 500, FLOW, 40.0f), 0);
     ck_assert_int_eq(restart(rig), MW_OK);
     ck_assert_int_eq(run(rig, 300, FLOW, 40.0f), 0);
-    ck_assert(rig->detector.active[FLOW][MW_CONDITION_STUCK]);
+    ck_assert(mw_detector_is_active(&rig->detector, FLOW, MW_CONDITION_STUCK));
     ck_assert_int_eq(run_until(rig, 10, MW_CHANNEL_NONE, 0), 3);
     is_finding(rig, 0, MW_DETECTOR_SENSOR, MW_CONDITION_STUCK, FLOW, false);
     finish(rig);
@@ -534,10 +534,10 @@ START_TEST(a_restart_with_another_model_keeps_the_rest)
         shift_until(rig, 1, FLOW, 5.0f);
     train(rig, 2, HUMIDITY);
     ck_assert_int_eq(restart(rig), MW_ERR_MISMATCH);
-    ck_assert(rig->detector.active[TEMPERATURE][MW_CONDITION_HIGH]);
+    ck_assert(mw_detector_is_active(&rig->detector, TEMPERATURE, MW_CONDITION_HIGH));
     ck_assert_int_eq(run(rig, 1, MW_CHANNEL_NONE, 0), 1);
     is_finding(rig, 0, MW_DETECTOR_MODEL, MW_CONDITION_ANOMALY, FLOW, false);
-    ck_assert(rig->detector.active[TEMPERATURE][MW_CONDITION_HIGH]);
+    ck_assert(mw_detector_is_active(&rig->detector, TEMPERATURE, MW_CONDITION_HIGH));
     finish(rig);
 }
 END_TEST

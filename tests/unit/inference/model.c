@@ -46,12 +46,12 @@ struct random_model {
 static void make_layer(struct random_layer *data, struct dense_spec *d, uint32_t n_in,
                        float in_scale, uint64_t *seed)
 {
-    static const uint8_t activations[] = { 0, 1, 3 };
+    static const uint8_t activations[] = { 0, 1, 2, 3 };
     d->n_in = n_in;
     d->n_out = (uint32_t)pick(seed, 1, MAX_N);
     d->n_scales = next(seed) % 2 ? d->n_out : 1;
     d->out_zero = pick(seed, -128, 127);
-    d->activation = activations[next(seed) % 3];
+    d->activation = activations[next(seed) % 4];
     float base = pick_scale(seed);
     for (uint32_t i = 0; i < d->n_out; i++)
         data->scales[i] = base * (0.5f + (float)pick(seed, 0, 1000) / 1000.0f);
@@ -123,8 +123,10 @@ static int8_t slow_output(const struct dense_spec *d, uint32_t o, float in_scale
     int64_t y = rounding == MW_ROUNDING_DOUBLE ? slow_double(acc, m, e) : slow_single(acc, m, e);
     y += d->out_zero;
     int64_t low = d->activation ? d->out_zero : -128;
-    int64_t six = d->out_zero + (int64_t)llroundf(6.0f / d->out_scale);
-    int64_t high = d->activation == 3 && six < 127 ? six : 127;
+    int64_t most = llroundf((d->activation == 2 ? 1.0f : 6.0f) / d->out_scale);
+    if (d->activation == 2) /* RELU_N1_TO_1 */
+        low = d->out_zero - most < -128 ? -128 : d->out_zero - most;
+    int64_t high = d->activation >= 2 && d->out_zero + most < 127 ? d->out_zero + most : 127;
     return (int8_t)(y < low ? low : y > high ? high : y);
 }
 

@@ -34,6 +34,11 @@ static struct mw_card levels_of_one_channel(void)
     };
 }
 
+static double sd_of(int64_t signal)
+{
+    return (double)signal / (double)(INT64_C(1) << MW_SCORE_SIGNAL_BITS);
+}
+
 struct machine {
     struct mw_score score;
     struct mw_score_result result;
@@ -75,9 +80,9 @@ START_TEST(a_shift_alarms_and_names_what_was_and_what_should_have_been)
     run(&m, 0.0f, W);
     ck_assert_uint_eq(run(&m, 5.0f, W), MW_MODEL_ALARM);
     ck_assert_float_eq_tol(m.result.score, 5.0f / 0.5f / 8.0f, 0.4f);
-    ck_assert_float_eq(m.result.value, 20.0f);
-    ck_assert_float_eq_tol(m.result.expected, 10.0f, 2.0f);
-    ck_assert_float_eq(m.result.share, 1.0f);
+    ck_assert_float_eq(mw_score_reason(&m.score).value, 20.0f);
+    ck_assert_float_eq_tol(mw_score_reason(&m.score).expected, 10.0f, 2.0f);
+    ck_assert_float_eq(mw_score_reason(&m.score).share, 1.0f);
     ck_assert_uint_eq(m.result.top_channel, 0);
 
     struct mw_contributor told[MW_ALERT_CONTRIBUTORS];
@@ -92,7 +97,7 @@ START_TEST(the_score_is_capped)
 {
     struct machine m;
     start(&m, false);
-    m.score.card.cap = 16.0f;
+    m.score.cap = INT64_C(16) << MW_SCORE_BITS;
     run(&m, 90.0f, W);
     ck_assert_float_eq(m.result.score, 2.0f);
 }
@@ -137,8 +142,8 @@ START_TEST(with_reanchoring_a_settled_level_is_accepted_and_said)
     ck_assert(!m.result.reanchored);
     ck_assert_uint_eq(run(&m, 3.0f, 1), MW_MODEL_NORMAL);
     ck_assert(m.result.reanchored);
-    ck_assert_double_eq_tol(m.score.baseline[0], 3.0, 1e-6);
-    ck_assert_double_eq_tol(m.score.centre[0], 3.0, 1e-6);
+    ck_assert_double_eq_tol(sd_of(m.score.signals[0].baseline), 3.0, 1e-6);
+    ck_assert_double_eq_tol(sd_of(m.score.signals[0].centre), 3.0, 1e-6);
     ck_assert_uint_eq(run(&m, 3.0f, 1), MW_MODEL_NORMAL);
     ck_assert_float_eq_tol(m.result.score, 0.0f, 1e-6f);
 }
@@ -151,10 +156,10 @@ START_TEST(a_relapse_while_recovering_is_the_same_alarm)
     run(&m, 0.0f, W);
     run(&m, 50.0f, W);
     run(&m, 3.0f, W + 2);
-    double peak = m.score.peak;
+    int64_t peak = m.score.peak;
     ck_assert_uint_eq(m.result.state, MW_MODEL_RECOVERING);
     ck_assert_uint_eq(run(&m, 49.0f, 2), MW_MODEL_ALARM);
-    ck_assert_double_eq(m.score.peak, peak);
+    ck_assert_int_eq(m.score.peak, peak);
 }
 END_TEST
 
@@ -169,7 +174,7 @@ START_TEST(a_ramp_is_never_learned_away)
     /* Bound 4 sigma = 2, threshold 8 sigma = 4: the alarm comes at 6 at the latest. */
     ck_assert_uint_eq(m.result.state, MW_MODEL_ALARM);
     ck_assert_float_lt(z, 6.01f);
-    ck_assert_double_eq(m.score.baseline[0], 2.0);
+    ck_assert_double_eq(sd_of(m.score.signals[0].baseline), 2.0);
 }
 END_TEST
 
@@ -182,7 +187,7 @@ START_TEST(a_person_accepts_the_level_as_baseline_and_centre)
     mw_score_accept(&m.score);
     ck_assert_uint_eq(run(&m, 50.0f, 1), MW_MODEL_NORMAL);
     ck_assert_float_eq_tol(m.result.score, 0.0f, 1e-6f);
-    ck_assert_double_eq_tol(m.score.centre[0], 50.0, 1e-6);
+    ck_assert_double_eq_tol(sd_of(m.score.signals[0].centre), 50.0, 1e-6);
     ck_assert_uint_eq(run(&m, 60.0f, W), MW_MODEL_ALARM);
 }
 END_TEST
@@ -197,7 +202,7 @@ START_TEST(accepting_while_blind_waits_for_the_next_whole_window)
     mw_score_step(&m.score, &x, 1, m.slot++, &m.result);
     mw_score_accept(&m.score);
     ck_assert_uint_eq(run(&m, 30.0f, W), MW_MODEL_NORMAL);
-    ck_assert_double_eq_tol(m.score.centre[0], 30.0, 1e-6);
+    ck_assert_double_eq_tol(sd_of(m.score.signals[0].centre), 30.0, 1e-6);
 }
 END_TEST
 
@@ -207,7 +212,7 @@ START_TEST(an_invalid_value_holds_the_decision_and_teaches_nothing)
     start(&m, false);
     run(&m, 0.0f, W);
     run(&m, 50.0f, W);
-    double baseline = m.score.baseline[0];
+    double baseline = sd_of(m.score.signals[0].baseline);
     static const float BAD[] = { 10.0f, NAN, INFINITY, -INFINITY };
     for (int k = 0; k < 4; k++) {
         ck_assert(!mw_score_step(&m.score, &BAD[k], k == 0 ? 0 : 1, m.slot++, &m.result));
@@ -215,7 +220,7 @@ START_TEST(an_invalid_value_holds_the_decision_and_teaches_nothing)
     }
     ck_assert_uint_eq(run(&m, 50.0f, W - 1), MW_MODEL_HOLD);
     ck_assert_uint_eq(m.score.state, MW_MODEL_ALARM);
-    ck_assert_double_eq(m.score.baseline[0], baseline);
+    ck_assert_double_eq(sd_of(m.score.signals[0].baseline), baseline);
     ck_assert_uint_eq(run(&m, 50.0f, 1), MW_MODEL_ALARM);
     struct mw_contributor told[MW_ALERT_CONTRIBUTORS];
     mw_score_step(&m.score, &BAD[1], 1, m.slot++, &m.result);
@@ -276,7 +281,7 @@ START_TEST(a_restored_score_goes_on_bit_for_bit)
             float z = i < 20 ? 0.3f : i < 32 ? 50.0f : 3.0f;
             ck_assert_uint_eq(run(&a, z, 1), run(&b, z, 1));
             ck_assert(a.result.score == b.result.score);
-            ck_assert(a.score.baseline[0] == b.score.baseline[0]);
+            ck_assert(a.score.signals[0].baseline == b.score.signals[0].baseline);
         }
     }
 }
@@ -289,7 +294,7 @@ START_TEST(bytes_that_are_no_state_are_refused_and_touch_nothing)
     start(&m, false);
     run(&m, 1.0f, 9);
     int n = mw_score_save(&m.score, bytes, sizeof bytes);
-    double baseline = m.score.baseline[0];
+    double baseline = sd_of(m.score.signals[0].baseline);
     for (int cut = 0; cut < n; cut++) {
         ck_assert_int_eq(mw_score_restore(&m.score, bytes, (size_t)cut), MW_ERR_FORMAT);
         ck_assert_int_eq(mw_score_save(&m.score, bytes, (size_t)cut), MW_ERR_NO_SPACE);
@@ -301,7 +306,7 @@ START_TEST(bytes_that_are_no_state_are_refused_and_touch_nothing)
     ck_assert_int_eq(mw_score_restore(&m.score, bytes, (size_t)n), MW_ERR_FORMAT);
     bytes[2] = 2;
     ck_assert_int_eq(mw_score_restore(&m.score, bytes, (size_t)n), MW_ERR_MISMATCH);
-    ck_assert_double_eq(m.score.baseline[0], baseline);
+    ck_assert_double_eq(sd_of(m.score.signals[0].baseline), baseline);
 }
 END_TEST
 
@@ -368,8 +373,8 @@ START_TEST(the_networks_output_is_what_is_expected)
     for (int i = 50; i < 52; i++)
         mw_score_step(&score, (const float[]){ 16.0f, 10.0f }, 3, i, &result);
     ck_assert_float_eq_tol(result.score, 3.0f / 0.5f / 8.0f, 0.01f);
-    ck_assert_float_eq(result.value, 16.0f);
-    ck_assert_float_eq_tol(result.expected, 10.0f, 0.05f);
+    ck_assert_float_eq(mw_score_reason(&score).value, 16.0f);
+    ck_assert_float_eq_tol(mw_score_reason(&score).expected, 10.0f, 0.05f);
 
     score.window.n_clean = 0;
     card.window = 3;
@@ -386,7 +391,7 @@ START_TEST(a_flat_score_of_zero_names_a_channel_and_no_share)
     run(&m, 0.0f, W);
     ck_assert_float_eq(m.result.score, 0.0f);
     ck_assert_uint_eq(m.result.top_channel, 0);
-    ck_assert_float_eq(m.result.share, 0.0f);
+    ck_assert_float_eq(mw_score_reason(&m.score).share, 0.0f);
 }
 END_TEST
 

@@ -98,7 +98,7 @@ START_TEST(a_job_becomes_a_model_and_a_report)
     put_table("pump-1.csv");
     put("pump-1.error", "of an earlier run\n");
     put("pump-1.job", "# from the daemon\ncsv=pump-1.csv\nrows=0:200\ncontext=temperature\n"
-                      "off=vibration\nwindow=8\nseed=3\nlevel_guard=off\nperiod_us=1000000\n");
+                      "off=vibration\nwindow=8\nseed=3\nlevel_guard=off\nfine=off\nperiod_us=1000000\n");
     ck_assert_int_eq(run(&world), 1);
     ck_assert_int_eq(world.n_done, 1);
     ck_assert_int_eq(world.n_failed, 0);
@@ -205,6 +205,7 @@ START_TEST(a_job_is_strict)
     refused("seed=18446744073709551616",
             "line 1: seed=18446744073709551616 is not a number from 0 to 18446744073709551615");
     refused("level_guard=yes", "line 1: level_guard=yes is neither on nor off");
+    refused("fine=", "line 1: fine= is neither on nor off");
     refused("context=a,,b", "line 1: context=a,,b is not a list of names with commas between them");
     refused("csv=a.csv\r\n", "byte 9 is a control character");
 }

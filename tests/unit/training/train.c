@@ -196,7 +196,7 @@ START_TEST(int8_is_close_to_the_float_network)
     struct autoencoder ae;
     struct quantized net;
     ck_assert_int_eq(fit(&ae, &set, &card, &FIT_DEFAULTS, &rng, NULL), MW_OK);
-    ck_assert_int_eq(quantize(&net, &ae, &set, &card, QUANTIZE_HEADROOM), MW_OK);
+    ck_assert_int_eq(quantize(&net, &ae, &set, &card, QUANTIZE_HEADROOM, false), MW_OK);
     for (int l = 0; l < AE_LAYERS; l++) {
         const struct quantized_layer *q = &net.layers[l];
         for (uint32_t o = 0; o < q->n_out; o++) {
