@@ -12,8 +12,8 @@ import tempfile
 
 import targets
 
-BUILDS = ["-O0", "-O2 -DNDEBUG", "-O2 -DMW_ENGINE_DENSE_ONLY", "-Os -DMW_ENGINE_NO_WORDS",
-          "-O2 -DMW_ENGINE_ONE_KERNEL", "-Os -DNDEBUG -DMW_ENGINE_TINY"]
+BUILDS = ["-O0", "-O2 -DNDEBUG", "-Os -DMW_ENGINE_NO_WORDS -DMW_ENGINE_ONE_KERNEL",
+          "-Os -DNDEBUG -DMW_ENGINE_TINY"]
 MEMORY = {"memcpy", "memmove", "memset", "memcmp"}
 PUBLIC = {"mw_model_measure", "mw_model_init", "mw_model_dense", "mw_model_layer", "mw_model_run", "mw_model_run_traced",
           "mw_model_accelerate", "mw_model_packed_bytes", "mw_quantize_s8", "mw_dequantize_s8",
