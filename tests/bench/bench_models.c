@@ -83,8 +83,8 @@ static void write_detector(const char *folder)
 static void write_conv(const char *folder, const char *name, bool large)
 {
     struct conv_autoencoder ae;
-    uint8_t *tflite;
-    size_t n;
+    uint8_t *tflite = NULL;
+    size_t n = 0;
     if (conv_model_make(&ae, large) != MW_OK ||
         conv_autoencoder_write(&tflite, &n, &ae, NULL, 0) != MW_OK)
         fail(name);

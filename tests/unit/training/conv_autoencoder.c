@@ -3,42 +3,19 @@
  * the quantised numbers give, and close to the float network. */
 #include "training/conv_autoencoder.h"
 #include "inference/plan.h"
+#include "support/conv_models.h"
 #include "unit/inference/graphs.h"
 
-#define N_WINDOWS 40
+#define N_WINDOWS CONV_MODEL_WINDOWS
 #define MAX_ITEMS 8192
 
-/* 8 - 8 - 4 - 8 - 6 channels, width 5, stride 2: 906 parameters. */
-static const struct conv_step SMALL[] = {
-    { CONV_FORWARD, 8, 5, 2, true },
-    { CONV_FORWARD, 4, 5, 2, false },
-    { CONV_TRANSPOSED, 8, 5, 2, true },
-    { CONV_TRANSPOSED, 6, 5, 2, false },
-};
-
-/* Upsampling and convolution instead of transposed convolution, as Keras models often have. */
-static const struct conv_step LARGE[] = {
-    { CONV_FORWARD, 32, 7, 2, true }, { CONV_FORWARD, 16, 5, 2, true },
-    { CONV_FORWARD, 8, 3, 1, false }, { CONV_UPSAMPLE, 0, 0, 2, false },
-    { CONV_FORWARD, 16, 5, 1, true }, { CONV_UPSAMPLE, 0, 0, 2, false },
-    { CONV_FORWARD, 32, 5, 1, true }, { CONV_FORWARD, 16, 7, 1, false },
-};
-
-static double windows[N_WINDOWS * 64 * 16];
+static double *windows; /* the newest model's, [N_WINDOWS][frames][channels] */
 
 static void make(struct conv_autoencoder *ae, bool large)
 {
-    struct rng rng = { .seed = large ? 7 : 5 };
-    uint32_t n = large ? 64 * 16 : 16 * 8;
-    ck_assert_int_eq(conv_autoencoder_create(ae, large ? 64 : 16, large ? 16 : 8,
-                                             large ? LARGE : SMALL, large ? 8 : 4, &rng),
-                     MW_OK);
-    for (uint32_t l = 0; l < ae->n_layers; l++)
-        for (uint32_t o = 0; ae->layers[l].bias && o < ae->layers[l].n_out; o++)
-            ae->layers[l].bias[o] = rng_normal(&rng) * 0.2;
-    for (uint32_t i = 0; i < N_WINDOWS * n; i++)
-        windows[i] = rng_normal(&rng);
-    ck_assert_int_eq(conv_autoencoder_quantize(ae, windows, N_WINDOWS, 1.2), MW_OK);
+    free(windows);
+    windows = NULL;
+    ck_assert_int_eq(conv_model_with_windows(ae, large, &windows), MW_OK);
 }
 
 /* One layer from its definition: TRANSPOSED scatters, FORWARD gathers, halves of padding before. */
@@ -141,6 +118,8 @@ static void expect(bool large, double most_error)
                (unsigned long long)l.model.n_macs);
         unload(&l);
     }
+    free(windows);
+    windows = NULL;
     printf("relative error of int8 against float %.4f\n", sqrt(error / power_));
     ck_assert_double_lt(sqrt(error / power_), most_error);
     conv_autoencoder_destroy(&ae);
@@ -192,6 +171,8 @@ START_TEST(the_arena_holds_two_neighbours_and_no_copy)
     ck_assert_int_eq(plan.tensors[1].place, MW_PLACE_X);
     ck_assert_int_eq(plan.tensors[plan.n_tensors - 2].place, MW_PLACE_Y);
     unload(&l);
+    free(windows);
+    windows = NULL;
     conv_autoencoder_destroy(&ae);
 }
 END_TEST
