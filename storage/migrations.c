@@ -82,8 +82,8 @@ static const char *const steps[] = {
     "ALTER TABLE outbox ADD COLUMN timebase INTEGER;"
     "ALTER TABLE alert ADD COLUMN timebase INTEGER;",
 
-    "ALTER TABLE outbox ADD COLUMN subject TEXT;"
-    "CREATE INDEX outbox_subject ON outbox (subject, seq);",
+    ("ALTER TABLE outbox ADD COLUMN subject TEXT;"
+     "CREATE INDEX outbox_subject ON outbox (subject, seq);"),
 };
 
 int migrations_newest(void)

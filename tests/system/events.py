@@ -266,6 +266,7 @@ def a_live_alarm_overtakes_other_machines_backlog():
         wait_until(lambda: len(messages.received) >= n and plant.status()["store"]["outbox_waiting"] < 16, 60,
                    "the backlog")
         plant.field.terminate()
+        wait_until(lambda: plant.status()["store"]["outbox_waiting"] == 0, 30, "an empty outbox")
         assert plant.stop_gateway() == 0
         highest = highest_seq(plant)
         wait_until(lambda: any(a["seq"] == highest for a in messages.alerts()[-50:]), 20, "the newest")
