@@ -196,17 +196,16 @@ def drain(rows, programs, tests):
             plant.close()
     arrivals = [at for at, _ in backlog.values()]
     begin, end = min(arrivals), max(arrivals)
-    late = live_after(live, begin, end)
-    own = live_after(to_pump, begin, end)
+    own, late = live_after(to_pump, begin, end), live_after(live, begin, end)
     rows.say("drain_per_s", round(len(backlog) / (end - begin)), "1/s")
     rows.say("drain_lost", BACKLOG - len(backlog), "count")
-    if late:
-        rows.say("live_alarms", len(late), "count")
-        rows.say("live_p50_ms", late[len(late) // 2], "ms")
-        rows.say("live_p99_ms", late[min(len(late) - 1, int(len(late) * 0.99))], "ms")
-        rows.say("live_own_p99_ms", own[min(len(own) - 1, int(len(own) * 0.99))], "ms")
-    else:
+    if not own or not late:
         rows.missed.append("live_p99_ms: no live alarm came during the drain")
+        return
+    rows.say("live_alarms", len(own), "count")
+    rows.say("live_p50_ms", own[len(own) // 2], "ms")
+    rows.say("live_p99_ms", own[min(len(own) - 1, int(len(own) * 0.99))], "ms")
+    rows.say("live_behind_p99_ms", late[min(len(late) - 1, int(len(late) * 0.99))], "ms")
 
 
 def main():
