@@ -175,6 +175,35 @@ START_TEST(nothing_overtakes_while_a_message_of_an_unknown_subject_waits)
 }
 END_TEST
 
+START_TEST(an_outbox_of_before_there_were_subjects_is_taken_over)
+{
+    struct temp_store t;
+    temp_begin(&t, 0);
+    push_for(t.db, "a", 3);
+    db_close(t.db);
+    sqlite3 *raw;
+    ck_assert_int_eq(sqlite3_open(t.config.path, &raw), SQLITE_OK);
+    ck_assert_int_eq(
+        sqlite3_exec(raw,
+                     "DROP INDEX outbox_subject; ALTER TABLE outbox DROP COLUMN subject;"
+                     "PRAGMA user_version = 2;",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(raw);
+    temp_open(&t);
+    ck_assert_int_eq(t.report.migrated_from, 2);
+    ck_assert_int_ge(t.report.migrated_to, 3);
+    struct outbox_ask ask = { .live_above = 3 };
+    expect_next(t.db, &ask, 16, "1 2 3");
+    ck_assert_str_eq(got[0].subject, "");
+    push_for(t.db, "a", 1);
+    expect_next(t.db, &ask, 16, "1 2 3 4");
+    acknowledge(t.db, 1, 3);
+    expect_next(t.db, &ask, 16, "4!");
+    temp_end(&t);
+}
+END_TEST
+
 START_TEST(a_number_is_never_given_twice_though_all_was_acknowledged)
 {
     struct temp_store t;
@@ -483,6 +512,7 @@ MW_SUITE("storage/outbox", messages_wait_in_order_until_acknowledged_also_over_a
          news_overtakes_other_subjects_backlog_and_takes_its_own_along,
          whatever_waits_each_subject_keeps_its_order,
          nothing_overtakes_while_a_message_of_an_unknown_subject_waits,
+         an_outbox_of_before_there_were_subjects_is_taken_over,
          a_number_is_never_given_twice_though_all_was_acknowledged,
          a_number_from_elsewhere_and_impossible_sizes_are_refused,
          overflow_takes_the_lowest_severity_and_of_that_the_oldest,
