@@ -24,6 +24,7 @@ static const char *const allowed[][N_NAMES] = {
     { "pwrite64" },
     { "openat" },
     { "close" },
+    { "_llseek", "lseek" }, /* the resolver, which reads /etc/hosts anew; OpenSSL */
     { "newfstatat", "statx" },
     { "fcntl64", "fcntl" },
     { "ioctl" },
@@ -39,7 +40,6 @@ static const char *const allowed[][N_NAMES] = {
     { "mmap2", "mmap" },
     { "munmap" },
     { "mprotect" },
-    { "madvise" },
     { "brk" },
     { "futex" },
     { "futex_time64" },
@@ -75,14 +75,15 @@ static const char *const allowed[][N_NAMES] = {
 static const char *const refused[] = {
     "clone3",          /* its flags are in memory, where no filter sees them: clone is tried next */
     "mremap",          /* realloc copies */
-    "lseek",           /* fclose, to leave a file that was read where it was read to */
+    "madvise",         /* malloc and pthread_create, to give pages back that may be kept */
+    "uname",           /* the resolver, for a default domain where resolv.conf names none */
     "rt_sigaction",    /* pthread_create, for a change of user */
     "set_robust_list", /* pthread_create, for locks between processes */
     "geteuid",         /* SQLite, whether to give its files away */
     "getuid",          /* libsystemd, which says who sends; the kernel does where it does not */
-    "getgid",          "getpid",  /* SQLite and OpenSSL, as one of several seeds */
-    "gettid",          "sysinfo", /* qsort, how much memory it may take */
-    "getsockname",                /* getaddrinfo, in which order to name addresses */
+    "getgid",          "getegid", "getpid", /* SQLite and OpenSSL, as one of several seeds */
+    "gettid",          "sysinfo",           /* qsort, how much memory it may take */
+    "getsockname",                          /* getaddrinfo, in which order to name addresses */
     "faccessat2",
 };
 

@@ -5,7 +5,7 @@
 
 #include "daemon/store.h"
 
-#define STORE_NEWS_ITEMS 64
+#define STORE_NEWS_ITEMS 64     /* an answer to the link, and some */
 #define STORE_IDLE_US    500000 /* frames wait at most this long in their ring, unless it fills up */
 
 const char *store_machine_name(const struct store_stage *stage, uint32_t machine);
@@ -26,6 +26,9 @@ int store_apply_all(struct store_stage *stage, const struct clock_time *now);
  * that is to be written first. */
 bool store_take_frames(struct store_stage *stage);
 int store_put_blob(struct store_stage *stage, const struct store_order *order);
+
+/* store.c, inside a group: an event into the outbox, numbered. */
+int store_push_event(struct store_stage *stage, const struct mw_event *event, int64_t offset_us);
 
 /* learner.c: from history to an installed model. */
 int learner_start(struct store_stage *stage, uint32_t machine);

@@ -177,7 +177,7 @@ class FakeBroker:
     def _serve(self, sock, number):
         try:
             self.script(Connection(sock), number)
-        except EOFError:
+        except (EOFError, ConnectionError):  # the client has gone
             pass
         except Exception as error:  # told by the test, which would otherwise wait in vain
             self.errors.append(repr(error))
