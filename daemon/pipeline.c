@@ -9,14 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FRAME_US     4000000 /* frames of so long may wait for the store */
-#define FRAMES_LEAST 64
-#define FRAMES_MOST  4096
-#define ORDER_ITEMS  512
-#define NEWS_ITEMS   1024
-#define TICK_US      200000
-#define MINUTE_US    60000000
-#define SAMPLES_STEP 4096 /* taken from one bus in one step, so that all get their turn */
+#define FRAME_US       4000000 /* frames of so long may wait for the store */
+#define FRAMES_LEAST   64
+#define FRAMES_MOST    4096
+#define ORDER_ITEMS    512
+#define NEWS_ITEMS     1024
+#define FIRST_STATE_US 600000000
+#define TICK_US        200000
+#define MINUTE_US      60000000
+#define SAMPLES_STEP   4096 /* taken from one bus in one step, so that all get their turn */
 
 /* ---- life ---- */
 
@@ -270,10 +271,20 @@ static void install_waiting(struct pipeline *p, struct machine *m)
     journal_model(m->config->name, order.digest, result, why.text);
 }
 
+/* States are stored for the first time soon: a gateway may be switched off every night. */
+static void start(struct pipeline *p, int64_t now_us)
+{
+    int64_t often_us = p->config->store.checkpoint_us;
+    int64_t first_us = often_us < FIRST_STATE_US ? often_us : FIRST_STATE_US;
+    p->started_us = now_us;
+    for (size_t m = 0; m < p->config->n_machines; m++)
+        p->machines[m].saved_us = now_us + first_us - often_us;
+}
+
 int64_t pipeline_step(struct pipeline *p, const struct clock_time *now)
 {
     if (p->started_us == 0)
-        p->started_us = now->mono_us;
+        start(p, now->mono_us);
     take_all(p, now);
     for (size_t i = 0; i < p->config->n_machines; i++)
         install_waiting(p, &p->machines[i]);
