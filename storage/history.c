@@ -163,19 +163,52 @@ static uint32_t run_length(const struct history_writer *w, uint32_t i)
     return end - i;
 }
 
+static const float *values_of(const struct history_writer *w, const struct kept *k)
+{
+    return &w->values[(size_t)(k - w->kept) * w->n_channels];
+}
+
+/* One frame's share of what find_decimals finds. */
+static void add_decimals(const struct history_writer *w, const struct kept *k, uint8_t *decimals)
+{
+    const float *values = values_of(w, k);
+    for (uint32_t c = 0; c < w->n_channels; c++)
+        if (k->valid >> c & 1)
+            decimals[c] = history_decimals(decimals[c], values[c]);
+    decimals[w->n_channels] = history_decimals(decimals[w->n_channels], k->score);
+}
+
+/* Of each channel, and of the score, over n frames: so many that every value has them, which is
+ * seen in a second round, since a large value has fewer than a small one. */
+static void find_decimals(const struct history_writer *w, uint32_t from, uint32_t n,
+                          uint8_t ret_decimals[MW_MAX_CHANNELS + 1])
+{
+    uint8_t first[MW_MAX_CHANNELS + 1];
+    memset(ret_decimals, 0, MW_MAX_CHANNELS + 1);
+    for (uint32_t i = from; i < from + n; i++)
+        add_decimals(w, kept_at(w, i), ret_decimals);
+    memcpy(first, ret_decimals, sizeof first);
+    for (uint32_t i = from; i < from + n; i++)
+        add_decimals(w, kept_at(w, i), ret_decimals);
+    for (uint32_t c = 0; c <= w->n_channels; c++)
+        if (ret_decimals[c] != first[c])
+            ret_decimals[c] = HISTORY_DECIMALS_NONE;
+}
+
 static int pack(const struct history_writer *w, uint32_t from, uint32_t n, uint8_t *bytes,
                 size_t cap)
 {
     const char *names[MW_MAX_CHANNELS];
     struct history_block_writer block;
+    uint8_t decimals[MW_MAX_CHANNELS + 1];
     for (uint32_t c = 0; c < w->n_channels; c++)
         names[c] = w->channels[c];
-    history_block_begin(&block, bytes, cap, names, w->n_channels, n);
+    find_decimals(w, from, n, decimals);
+    history_block_begin(&block, bytes, cap, names, w->n_channels, n, decimals);
     for (uint32_t i = from; i < from + n; i++) {
         const struct kept *k = kept_at(w, i);
         struct mw_frame frame = { k->at_us, k->mono_us, k->slot, k->valid, k->fresh, { 0 } };
-        const float *values = &w->values[(size_t)(k - w->kept) * w->n_channels];
-        memcpy(frame.values, values, sizeof(float) * w->n_channels);
+        memcpy(frame.values, values_of(w, k), sizeof(float) * w->n_channels);
         history_block_add(&block, &frame, k->score);
     }
     return history_block_finish(&block);

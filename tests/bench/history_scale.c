@@ -24,7 +24,9 @@
 #define DAY          (86400 * SECOND)
 #define YEARS_DAYS   1096
 #define BLOCK_FRAMES 60
-#define GB           1e9
+#define WARM_UP_S    86400 /* the day before: windows to train from are gathered mostly in the first \
+                            */
+#define GB 1e9
 
 static int n_missed;
 
@@ -51,7 +53,7 @@ static double one_day(double hours)
 {
     struct store_rig rig;
     rig_begin(&rig, ALL_MACHINES, SECOND, "max_size: 4GiB", NULL);
-    rig_live(&rig, 1200 * SECOND, false);
+    rig_live(&rig, WARM_UP_S * SECOND, false);
     struct db_stats before = rig.stats;
     struct store_figures figures = rig.figures;
     rig_live(&rig, (int64_t)(hours * 3600) * SECOND, false);

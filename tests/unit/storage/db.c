@@ -94,7 +94,7 @@ static void make_schema_2(const char *path)
     for (int block = 0; block < 2; block++) {
         struct history_block_writer w;
         int64_t first_us = AT_US + block * INT64_C(3600000000);
-        history_block_begin(&w, bytes, sizeof bytes, names, 1, 30);
+        history_block_begin(&w, bytes, sizeof bytes, names, 1, 30, NULL);
         for (int i = 0; i < 30; i++)
             history_block_add(&w, &(struct mw_frame){ first_us + i, i, i, 1, 1, { (float)i } }, 0);
         int n = history_block_finish(&w);
