@@ -14,7 +14,7 @@
 #define SUM_UP_STEP      8 /* machines' days in one group */
 #define SPARE_FRAMES     16
 #define DAY_US           86400e6
-#define BURST            96   /* of a day: a quarter of an hour is kept, or owed, at most */
+#define BURST            288  /* of a day: five minutes' worth is kept, or owed, at most */
 #define CHECKPOINT_BYTES 8e6  /* a checkpoint comes all at once, of 1,000 pages and more */
 #define BLOCK_BYTES      12e3 /* a first guess of what a block costs, checkpoint included */
 
@@ -145,9 +145,7 @@ static void look_at_budget(struct store_stage *s, int64_t now_us)
     double day = (double)s->config->store.day_bytes;
     uint64_t n_bytes = db_stats(s->db).n_bytes_written;
     double spent = (double)(n_bytes - b->seen_bytes);
-    if (b->at_us == 0)
-        b->left = day / BURST;
-    else
+    if (b->at_us > 0)
         b->left += day * (double)(now_us - b->at_us) / DAY_US;
     b->left += b->charged - spent;
     if (b->left > day / BURST)

@@ -1,16 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What 500 machines with 8 points at 1 s cost memory and disk, with models and history on; and what is written
-in a quiet time with history off. The real daemon against `millwright simulate`.
+"""What 500 machines with 8 points at 1 s, models and history on, cost memory and disk: the real daemon against
+`millwright simulate`.
 
     bench_volume.py PROGRAMS [--minutes N] [--folder FOLDER]
 
 One line each: key value unit. Exit 1 where a bound is missed.
 
-written_500_mb_day: bytes that the daemon's threads handed to write calls on its database and WAL (the database's
-own count in status, checked against /proc/PID/io), from one ten-minute mark of the clock to another, so that each
-interval holds exactly its share of rollups; times the intervals of a day. Added is what comes once in six hours, the
-states of all detectors, measured by storing them every minute. The day's hours are in bench-history.
+rss_500_mib: at the end. written_500_by_kernel_pct: what the kernel counted of write calls (/proc/PID/io) against the
+database's own count in status, over the measured minutes; they must agree, so that a day on virtual time
+(bench-history) can be believed. written_500_states_mb: the states of all detectors once, measured by storing them
+every minute; four of them a day. written_500_live_mb_day: the measured minutes as a day; a checkpoint is 4 MB at once and the
+budget is kept over hours, so that an hour is the least that says something.
 """
 import argparse
 import os
@@ -24,7 +25,7 @@ sys.path[:0] = [str(here)]
 sys.dont_write_bytecode = True
 import bench_fieldbus_live as live  # noqa: E402
 
-BOUNDS = {"rss_500_mib": 48, "written_500_mb_day": 500, "quiet_off_bytes": 0, "history_syncs_per_s": 1}
+BOUNDS = {"rss_500_mib": (0, 48), "written_500_by_kernel_pct": (98, 105), "history_syncs_per_s": (0, 1)}
 MINUTE = 60
 missed = []
 
@@ -32,8 +33,9 @@ missed = []
 def say(key, value, unit):
     text = f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
     print(key, text, unit, flush=True)
-    if key in BOUNDS and value > BOUNDS[key]:
-        missed.append(f"{key}: {text} {unit}, the bound is {BOUNDS[key]}")
+    least, most = BOUNDS.get(key, (value, value))
+    if not least <= value <= most:
+        missed.append(f"{key}: {text} {unit}, not in {least} to {most}")
 
 
 def written(daemon):
@@ -81,8 +83,7 @@ def machines_500(args):
     per_day = n * 86400 / took / 1e6
     syncs = {k: after["syncs"][k] - before["syncs"][k] for k in after["syncs"]}
     say("rss_500_mib", rss, "MiB")
-    say("written_500_mb_day", per_day + 4 * states / 1e6, "MB/day")
-    say("written_500_steady_mb_day", per_day, "MB/day")
+    say("written_500_live_mb_day", per_day, "MB/day")
     say("written_500_states_mb", states / 1e6, "MB")
     say("written_500_by_kernel_pct", 100.0 * (wchar_after - wchar) / n, "%")
     say("history_syncs_per_s", syncs["history"] / took, "1/s")

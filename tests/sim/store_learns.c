@@ -9,7 +9,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define SECOND INT64_C(1000000)
 #define MINUTE (60 * SECOND)
@@ -52,7 +51,6 @@ static int exported(const struct store_rig *rig, const char *machine)
 static void end(struct store_rig *rig, const char *machine)
 {
     spool_clear(rig->config->spool, machine);
-    rmdir(rig->config->spool);
     rig_end(rig);
 }
 

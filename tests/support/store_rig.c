@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/store_rig.h"
 #include "base/result.h"
+#include "daemon/spool.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -104,6 +105,7 @@ void rig_begin(struct store_rig *rig, size_t n_machines, int64_t period_us, cons
                worker_init(&rig->link, &nothing) == MW_OK,
            "no worker");
     mw_ring_init(&rig->outbox_orders, rig->outbox_items, sizeof rig->outbox_items[0], 64);
+    spool_make(rig->config->spool);
     open_stage(rig);
 }
 
@@ -199,7 +201,6 @@ void rig_end(struct store_rig *rig)
     worker_finish(&rig->main);
     worker_finish(&rig->store);
     worker_finish(&rig->link);
-    config_free(rig->config);
     DIR *dir = opendir(rig->folder);
     for (struct dirent *entry; dir && (entry = readdir(dir));) {
         char path[400];
@@ -208,5 +209,7 @@ void rig_end(struct store_rig *rig)
     }
     if (dir)
         closedir(dir);
+    rmdir(rig->config->spool);
     rmdir(rig->folder);
+    config_free(rig->config);
 }
