@@ -145,7 +145,9 @@ static void look_at_budget(struct store_stage *s, int64_t now_us)
     double day = (double)s->config->store.day_bytes;
     uint64_t n_bytes = db_stats(s->db).n_bytes_written;
     double spent = (double)(n_bytes - b->seen_bytes);
-    if (b->at_us > 0)
+    if (b->at_us == 0)
+        b->left = day / BURST;
+    else
         b->left += day * (double)(now_us - b->at_us) / DAY_US;
     b->left += b->charged - spent;
     if (b->left > day / BURST)

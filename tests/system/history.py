@@ -32,7 +32,7 @@ machines:
     channels: [{{point: a, stuck: never}}, {{point: b, stuck: never}}]
     trend: {{enabled: false}}
 mqtt: {{uri: "mqtt://127.0.0.1:{broker}", client_id: history, keepalive: 5s}}
-store: {{path: {folder}/store.db, history: {history}, block: 1s}}
+store: {{path: {folder}/store.db, history: {history}, block: 1s, write_budget: none}}
 """
 
 
