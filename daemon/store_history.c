@@ -14,7 +14,7 @@
 #define SUM_UP_STEP      8 /* machines' days in one group */
 #define SPARE_FRAMES     16
 #define DAY_US           86400e6
-#define BURST            288  /* of a day: five minutes' worth is kept, or owed, at most */
+#define BURST            288 /* of a day: five minutes' worth, and a checkpoint, is kept or owed at most */
 #define CHECKPOINT_BYTES 8e6  /* a checkpoint comes all at once, of 1,000 pages and more */
 #define BLOCK_BYTES      12e3 /* a first guess of what a block costs, checkpoint included */
 
@@ -150,10 +150,9 @@ static void look_at_budget(struct store_stage *s, int64_t now_us)
     else
         b->left += day * (double)(now_us - b->at_us) / DAY_US;
     b->left += b->charged - spent;
-    if (b->left > day / BURST)
-        b->left = day / BURST;
-    if (b->left < -day / BURST - CHECKPOINT_BYTES) /* of alarms and starts; it is forgiven */
-        b->left = -day / BURST - CHECKPOINT_BYTES;
+    /* Beyond that what was not used is lost, and what alarms and starts took is forgiven. */
+    double most = day / BURST + CHECKPOINT_BYTES;
+    b->left = b->left > most ? most : b->left < -most ? -most : b->left;
     if (b->n_blocks > 0)
         b->block_bytes += 0.05 * (spent / b->n_blocks - b->block_bytes);
     b->charged = 0;
