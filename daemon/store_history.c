@@ -137,6 +137,12 @@ bool history_take(struct store_stage *s, const struct frame_record *record)
 
 /* ---- the write budget ---- */
 
+/* The most that is saved, or owed. */
+static double most_bytes(const struct store_stage *s)
+{
+    return (double)s->config->store.day_bytes / BURST + CHECKPOINT_BYTES;
+}
+
 /* Everything that was written counts, whoever wrote it; what blocks were guessed to cost is taken
  * back first. */
 static void look_at_budget(struct store_stage *s, int64_t now_us)
@@ -151,7 +157,7 @@ static void look_at_budget(struct store_stage *s, int64_t now_us)
         b->left += day * (double)(now_us - b->at_us) / DAY_US;
     b->left += b->charged - spent;
     /* Beyond that what was not used is lost, and what alarms and starts took is forgiven. */
-    double most = day / BURST + CHECKPOINT_BYTES;
+    double most = most_bytes(s);
     b->left = b->left > most ? most : b->left < -most ? -most : b->left;
     if (b->n_blocks > 0)
         b->block_bytes += 0.05 * (spent / b->n_blocks - b->block_bytes);
@@ -166,14 +172,15 @@ static bool is_learning(const struct store_stage *s, uint32_t machine)
     return s->learners[machine].progress.phase == LEARN_COLLECTING;
 }
 
-/* Who learns or was in alarm just now is written in any case. */
+/* Who learns is written in any case; who was in alarm just now as long as the debt lets: all
+ * machines of a hall may be. */
 static bool may_write(struct store_stage *s, uint32_t machine)
 {
     if (s->config->store.day_bytes < 0 || is_apart(s) || is_learning(s, machine))
         return true;
     if (s->keeps[machine] > 0) {
         s->keeps[machine]--;
-        return true;
+        return s->budget.left > -most_bytes(s);
     }
     return s->budget.left > 0;
 }
