@@ -24,9 +24,11 @@
 #define DAY          (86400 * SECOND)
 #define YEARS_DAYS   1096
 #define BLOCK_FRAMES 60
-#define WARM_UP_S    86400 /* the day before: windows to train from are gathered mostly in the first \
-                            */
-#define GB 1e9
+#define WARM_UP_S                                                                   \
+    86400 /* the day before: windows to train from are gathered mostly in the first \
+           */
+#define GB             1e9
+#define PRUNED_AT_ONCE 2000 /* rows, by db_prune */
 
 static int n_missed;
 
@@ -148,11 +150,16 @@ static void fill_day(struct years *y, struct rollup_writer **writers, int day)
     }
 }
 
+/* The daemon prunes once a minute. */
 static void sum_up_and_prune(struct years *y, int day)
 {
     for (uint32_t n = 1; n > 0;) {
         insist(db_begin(y->db), "begin");
         insist(rollup_sum_up(y->db, 64, &n), "sum up");
+        insist(db_commit(y->db), "commit");
+    }
+    for (uint32_t n = 0; n <= y->n_machines * 144 / PRUNED_AT_ONCE; n++) {
+        insist(db_begin(y->db), "begin");
         insist(db_prune(y->db, RIG_UTC_US + day * DAY), "prune");
         insist(db_commit(y->db), "commit");
     }
