@@ -9,15 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FRAME_US     4000000 /* frames of so long may wait for the store */
-#define FRAMES_LEAST 64
-#define FRAMES_MOST  4096
-#define ORDER_ITEMS  512
-#define NEWS_ITEMS   1024
-#define TICK_US      200000
-#define MINUTE_US    60000000
-#define STATE_US     60000000 /* detector states are saved this often beside the alarms */
-#define SAMPLES_STEP 4096     /* taken from one bus in one step, so that all get their turn */
+#define FRAME_US       4000000 /* frames of so long may wait for the store */
+#define FRAMES_LEAST   64
+#define FRAMES_MOST    4096
+#define ORDER_ITEMS    512
+#define NEWS_ITEMS     1024
+#define FIRST_STATE_US 600000000
+#define TICK_US        200000
+#define MINUTE_US      60000000
+#define SAMPLES_STEP   4096 /* taken from one bus in one step, so that all get their turn */
 
 /* ---- life ---- */
 
@@ -61,6 +61,7 @@ static int make_rings(struct pipeline *p)
         return MW_ERR_NO_MEMORY;
     mw_ring_init(&p->frames, p->frame_items, sizeof *p->frame_items, n_frames);
     mw_ring_init(&p->orders, p->order_items, sizeof *p->order_items, ORDER_ITEMS);
+    mw_ring_init(&p->queries, p->query_items, sizeof p->query_items[0], PIPELINE_QUERIES);
     mw_ring_init(&p->link_news, p->news_items, sizeof *p->news_items, NEWS_ITEMS);
     p->blob_bytes = MW_DETECTOR_STATE_MAX;
     p->blobs = calloc(PIPELINE_BLOBS, p->blob_bytes);
@@ -225,7 +226,7 @@ static bool save_states(struct pipeline *p, int64_t now_us)
 {
     for (size_t i = 0; i < p->config->n_machines; i++) {
         struct machine *m = &p->machines[i];
-        if (now_us - m->saved_us < STATE_US || m->n_frames == 0)
+        if (now_us - m->saved_us < p->config->store.checkpoint_us || m->n_frames == 0)
             continue;
         /* Alarms come first: states leave most blobs and most of the ring to them. */
         if (mw_ring_count(&p->orders) > ORDER_ITEMS / 4 || handover_free_blobs(p) <= PIPELINE_SPARE)
@@ -271,10 +272,20 @@ static void install_waiting(struct pipeline *p, struct machine *m)
     journal_model(m->config->name, order.digest, result, why.text);
 }
 
+/* States are stored for the first time soon: a gateway may be switched off every night. */
+static void start(struct pipeline *p, int64_t now_us)
+{
+    int64_t often_us = p->config->store.checkpoint_us;
+    int64_t first_us = often_us < FIRST_STATE_US ? often_us : FIRST_STATE_US;
+    p->started_us = now_us;
+    for (size_t m = 0; m < p->config->n_machines; m++)
+        p->machines[m].saved_us = now_us + first_us - often_us;
+}
+
 int64_t pipeline_step(struct pipeline *p, const struct clock_time *now)
 {
     if (p->started_us == 0)
-        p->started_us = now->mono_us;
+        start(p, now->mono_us);
     take_all(p, now);
     for (size_t i = 0; i < p->config->n_machines; i++)
         install_waiting(p, &p->machines[i]);
@@ -325,7 +336,10 @@ void pipeline_store_report(struct pipeline *p, struct store_report *report,
         if (report->machine < p->config->n_machines)
             p->machines[report->machine].last_alert_seq = report->seq;
         break;
-    case STORE_STATS: take_stats(p, &report->stats); break;
+    case STORE_STATS:
+        take_stats(p, &report->stats);
+        p->store_figures = report->figures;
+        break;
     case STORE_LEARNING: p->machines[report->machine].learn = report->learn; break;
     case STORE_MODEL: take_model(&p->machines[report->machine], report); break;
     case STORE_TROUBLE:
@@ -411,7 +425,7 @@ int pipeline_learn(struct pipeline *p, const char *machine)
 void pipeline_begin_saving(struct pipeline *p)
 {
     for (size_t i = 0; i < p->config->n_machines; i++)
-        p->machines[i].saved_us = INT64_MIN / 2;
+        p->machines[i].saved_us = INT64_MIN / 2; /* older than any interval */
 }
 
 bool pipeline_save_some(struct pipeline *p, int64_t now_us)

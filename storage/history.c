@@ -18,6 +18,7 @@ struct kept {
 struct history_writer {
     struct db *db; /* while frames are in its transaction */
     struct history_writer *next;
+    struct reservoir reservoir;
     uint32_t machine, n_channels, n_room; /* frames that it holds */
     int64_t block_us;
     uint64_t n_dropped;
@@ -156,9 +157,42 @@ static uint32_t run_length(const struct history_writer *w, uint32_t i)
 {
     uint32_t end = i + 1;
     while (end < w->n && kept_at(w, end)->at_us >= kept_at(w, end - 1)->at_us &&
+           kept_at(w, end)->at_us - kept_at(w, i)->at_us <= HISTORY_SPAN_US &&
            offset_of(kept_at(w, end)) == offset_of(kept_at(w, i)))
         end++;
     return end - i;
+}
+
+static const float *values_of(const struct history_writer *w, const struct kept *k)
+{
+    return &w->values[(size_t)(k - w->kept) * w->n_channels];
+}
+
+/* One frame's share of what find_decimals finds. */
+static void add_decimals(const struct history_writer *w, const struct kept *k, uint8_t *decimals)
+{
+    const float *values = values_of(w, k);
+    for (uint32_t c = 0; c < w->n_channels; c++)
+        if (k->valid >> c & 1)
+            decimals[c] = history_decimals(decimals[c], values[c]);
+    decimals[w->n_channels] = history_decimals(decimals[w->n_channels], k->score);
+}
+
+/* Of each channel, and of the score, over n frames: so many that every value has them, which is
+ * seen in a second round, since a large value has fewer than a small one. */
+static void find_decimals(const struct history_writer *w, uint32_t from, uint32_t n,
+                          uint8_t ret_decimals[MW_MAX_CHANNELS + 1])
+{
+    uint8_t first[MW_MAX_CHANNELS + 1];
+    memset(ret_decimals, 0, MW_MAX_CHANNELS + 1);
+    for (uint32_t i = from; i < from + n; i++)
+        add_decimals(w, kept_at(w, i), ret_decimals);
+    memcpy(first, ret_decimals, sizeof first);
+    for (uint32_t i = from; i < from + n; i++)
+        add_decimals(w, kept_at(w, i), ret_decimals);
+    for (uint32_t c = 0; c <= w->n_channels; c++)
+        if (ret_decimals[c] != first[c])
+            ret_decimals[c] = HISTORY_DECIMALS_NONE;
 }
 
 static int pack(const struct history_writer *w, uint32_t from, uint32_t n, uint8_t *bytes,
@@ -166,14 +200,15 @@ static int pack(const struct history_writer *w, uint32_t from, uint32_t n, uint8
 {
     const char *names[MW_MAX_CHANNELS];
     struct history_block_writer block;
+    uint8_t decimals[MW_MAX_CHANNELS + 1];
     for (uint32_t c = 0; c < w->n_channels; c++)
         names[c] = w->channels[c];
-    history_block_begin(&block, bytes, cap, names, w->n_channels, n);
+    find_decimals(w, from, n, decimals);
+    history_block_begin(&block, bytes, cap, names, w->n_channels, n, decimals);
     for (uint32_t i = from; i < from + n; i++) {
         const struct kept *k = kept_at(w, i);
         struct mw_frame frame = { k->at_us, k->mono_us, k->slot, k->valid, k->fresh, { 0 } };
-        const float *values = &w->values[(size_t)(k - w->kept) * w->n_channels];
-        memcpy(frame.values, values, sizeof(float) * w->n_channels);
+        memcpy(frame.values, values_of(w, k), sizeof(float) * w->n_channels);
         history_block_add(&block, &frame, k->score);
     }
     return history_block_finish(&block);
@@ -185,7 +220,7 @@ static int put_block(struct history_writer *w, struct db *db, uint32_t from, uin
     if (n_bytes < 0)
         return n_bytes;
     struct known_timebase timebase = { 0 };
-    int result = db_room(db, (size_t)n_bytes, db_history_leaves(db), false);
+    int result = db_room_by(db, (size_t)n_bytes, db_history_leaves(db), GIVE_BLOCKS);
     if (result == MW_OK)
         result = timebase_of(db, offset_of(kept_at(w, from)), &timebase);
     sqlite3_stmt *stmt;
@@ -203,7 +238,23 @@ static int put_block(struct history_writer *w, struct db *db, uint32_t from, uin
         sqlite3_bind_int64(stmt, 4, n) |
         sqlite3_bind_blob(stmt, 5, db->scratch, n_bytes, SQLITE_STATIC) |
         (timebase.synced ? sqlite3_bind_null(stmt, 6) : sqlite3_bind_int64(stmt, 6, timebase.id));
-    return db_run(db, stmt, bound);
+    result = db_run(db, stmt, bound);
+    return result == MW_OK
+               ? reservoir_offer(db, &w->reservoir, w->machine, db->scratch, (size_t)n_bytes)
+               : result;
+}
+
+uint32_t history_skip(struct history_writer *writer)
+{
+    struct history_writer *w = writer;
+    uint32_t n = w->n - w->n_written;
+    w->n -= n;
+    return n;
+}
+
+void history_forget_reservoir(struct history_writer *writer)
+{
+    writer->reservoir = (struct reservoir){ 0 };
 }
 
 int history_write(struct history_writer *writer, struct db *db)

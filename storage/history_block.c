@@ -2,104 +2,100 @@
 #include "storage/history_block.h"
 #include "base/crc.h"
 #include "base/result.h"
+#include "storage/varint.h"
 
 #include <assert.h>
 #include <string.h>
 
-#define BLOCK_VERSION 1
+#define PLAIN_VERSION 1
+#define BLOCK_VERSION 2
+#define WHOLE_LIMIT   (1 << 22) /* below it a float tells two neighbours of six decimals apart */
 #define CRC_BYTES     4
 
 static const uint8_t MAGIC[3] = { 'M', 'H', 'B' };
 
-static_assert(sizeof(float) == 4, "values are kept as IEEE 754 binary32");
 static_assert(MW_MAX_CHANNELS <= 32, "masks are 32 bits");
-
-static uint32_t bits_of(float v)
-{
-    uint32_t bits;
-    memcpy(&bits, &v, sizeof bits);
-    return bits;
-}
-
-static float float_of(uint32_t bits)
-{
-    float v;
-    memcpy(&v, &bits, sizeof v);
-    return v;
-}
 
 static uint32_t mask_of(uint32_t n_channels)
 {
     return n_channels >= 32 ? UINT32_MAX : (1u << n_channels) - 1;
 }
 
-/* LEB128: seven bits a byte, lowest first. */
-static void put_varint(struct mw_writer *w, uint64_t v)
+/* ---- decimals ---- */
+
+static const double POWERS[HISTORY_DECIMALS_MAX + 1] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6 };
+
+static float float_of_whole(int32_t whole, uint8_t decimals)
 {
-    while (v >= 0x80) {
-        mw_put_u8(w, (uint8_t)(v | 0x80));
-        v >>= 7;
-    }
-    mw_put_u8(w, (uint8_t)v);
+    return (float)(whole / POWERS[decimals]);
 }
 
-/* Only the shortest form of a number that fits is one, so that equal frames are equal bytes. */
-static uint64_t get_varint(struct mw_reader *r, uint64_t max)
+/* The nearest whole number; out of range where there is none below the limit. */
+static int32_t whole_of(float value, uint8_t decimals)
 {
-    uint64_t v = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        uint8_t byte = mw_get_u8(r);
-        uint64_t part = byte & 0x7f;
-        if (shift > 0 && byte == 0)
-            break;
-        if (part << shift >> shift != part)
-            break;
-        v |= part << shift;
-        if (byte < 0x80) {
-            if (v > max)
-                break;
-            return v;
-        }
-    }
-    r->failed = true;
-    return 0;
+    double scaled = (double)value * POWERS[decimals];
+    if (!(scaled > -WHOLE_LIMIT && scaled < WHOLE_LIMIT)) /* a NaN neither */
+        return WHOLE_LIMIT;
+    return (int32_t)(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
 }
 
-/* Small differences of either sign become small numbers. */
-static uint64_t zigzag(uint64_t difference)
+static bool is_whole(float value, uint8_t decimals)
 {
-    return difference << 1 ^ (0 - (difference >> 63));
+    int32_t whole = whole_of(value, decimals);
+    return whole > -WHOLE_LIMIT && whole < WHOLE_LIMIT &&
+           bits_of(float_of_whole(whole, decimals)) == bits_of(value);
 }
 
-static uint64_t unzigzag(uint64_t v)
+uint8_t history_decimals(uint8_t so_far, float value)
 {
-    return v >> 1 ^ (0 - (v & 1));
+    for (uint8_t e = so_far; e <= HISTORY_DECIMALS_MAX; e++)
+        if (is_whole(value, e))
+            return e;
+    return HISTORY_DECIMALS_NONE;
 }
 
-static uint32_t zigzag32(uint32_t difference)
-{
-    return difference << 1 ^ (0 - (difference >> 31));
-}
-
-static uint32_t unzigzag32(uint32_t v)
-{
-    return v >> 1 ^ (0 - (v & 1));
-}
+/* ---- writing ---- */
 
 void history_block_begin(struct history_block_writer *w, uint8_t *bytes, size_t cap,
-                         const char *const *channels, uint32_t n_channels, uint32_t n_frames)
+                         const char *const *channels, uint32_t n_channels, uint32_t n_frames,
+                         const uint8_t *decimals)
 {
     assert(n_channels >= 1 && n_channels <= MW_MAX_CHANNELS);
     assert(n_frames >= 1 && n_frames <= HISTORY_BLOCK_MAX_FRAMES);
     *w = (struct history_block_writer){ .out = { .bytes = bytes, .n_bytes = cap },
-                                        .n_channels = n_channels };
+                                        .n_channels = n_channels,
+                                        .plain = !decimals };
     w->before.valid = w->before.fresh = mask_of(n_channels);
     mw_put_bytes(&w->out, MAGIC, sizeof MAGIC);
-    mw_put_u8(&w->out, BLOCK_VERSION);
+    mw_put_u8(&w->out, w->plain ? PLAIN_VERSION : BLOCK_VERSION);
     mw_put_u16le(&w->out, (uint16_t)n_frames);
     mw_put_u8(&w->out, (uint8_t)n_channels);
     for (uint32_t c = 0; c < n_channels; c++)
         mw_put_str8(&w->out, channels[c]);
+    for (uint32_t c = 0; c <= n_channels; c++) {
+        w->decimals[c] = decimals ? decimals[c] : HISTORY_DECIMALS_NONE;
+        if (decimals)
+            mw_put_u8(&w->out, decimals[c]);
+    }
+}
+
+/* As it is kept: the bits, or a whole number. */
+static uint32_t code_of(float value, uint8_t decimals)
+{
+    return decimals == HISTORY_DECIMALS_NONE ? bits_of(value) : (uint32_t)whole_of(value, decimals);
+}
+
+/* In version 2 only those that are not zero, behind a head that says which; in version 1 all. */
+static void put_head(struct history_block_writer *w, const uint64_t heads[6])
+{
+    uint8_t there = 0;
+    for (uint32_t i = 0; i < 6; i++)
+        there |= (uint8_t)((heads[i] != 0) << i);
+    if (!w->plain)
+        mw_put_u8(&w->out, there);
+    for (uint32_t i = 0; i < 6; i++)
+        if (w->plain || heads[i] != 0)
+            put_varint(&w->out, heads[i]);
 }
 
 void history_block_add(struct history_block_writer *w, const struct mw_frame *frame, float score)
@@ -107,21 +103,22 @@ void history_block_add(struct history_block_writer *w, const struct mw_frame *fr
     struct history_before *b = &w->before;
     uint32_t valid = frame->valid & mask_of(w->n_channels);
     uint32_t fresh = frame->fresh & mask_of(w->n_channels);
+    uint32_t score_code = code_of(score, w->decimals[w->n_channels]);
     uint64_t step_us = (uint64_t)frame->at_us - b->at_us;
     uint64_t mono_step_us = (uint64_t)frame->mono_us - b->mono_us;
-
-    put_varint(&w->out, zigzag(step_us - b->step_us));
-    put_varint(&w->out, zigzag(mono_step_us - step_us));
-    put_varint(&w->out, zigzag((uint64_t)frame->slot - b->slot - 1));
-    put_varint(&w->out, valid ^ b->valid);
-    put_varint(&w->out, fresh ^ b->fresh);
-    put_varint(&w->out, zigzag32(bits_of(score) - b->score));
+    const uint64_t heads[6] = { zigzag(step_us - b->step_us),
+                                zigzag(mono_step_us - step_us),
+                                zigzag((uint64_t)frame->slot - b->slot - 1),
+                                valid ^ b->valid,
+                                fresh ^ b->fresh,
+                                zigzag32(score_code - b->score) };
+    put_head(w, heads);
     for (uint32_t c = 0; c < w->n_channels; c++) {
         if (!(valid >> c & 1))
             continue;
-        uint32_t bits = bits_of(frame->values[c]);
-        put_varint(&w->out, zigzag32(bits - b->values[c]));
-        b->values[c] = bits;
+        uint32_t code = code_of(frame->values[c], w->decimals[c]);
+        put_varint(&w->out, zigzag32(code - b->values[c]));
+        b->values[c] = code;
     }
     b->at_us = (uint64_t)frame->at_us;
     b->mono_us = (uint64_t)frame->mono_us;
@@ -129,7 +126,7 @@ void history_block_add(struct history_block_writer *w, const struct mw_frame *fr
     b->step_us = step_us;
     b->valid = valid;
     b->fresh = fresh;
-    b->score = bits_of(score);
+    b->score = score_code;
 }
 
 int history_block_finish(struct history_block_writer *w)
@@ -139,13 +136,27 @@ int history_block_finish(struct history_block_writer *w)
     return w->out.failed ? MW_ERR_NO_SPACE : (int)w->out.at;
 }
 
+/* ---- reading ---- */
+
+static bool get_decimals(struct history_block *b)
+{
+    for (uint32_t c = 0; c <= b->n_channels; c++) {
+        b->decimals[c] = b->plain ? HISTORY_DECIMALS_NONE : mw_get_u8(&b->in);
+        if (b->decimals[c] > HISTORY_DECIMALS_MAX && b->decimals[c] != HISTORY_DECIMALS_NONE)
+            return false;
+    }
+    return true;
+}
+
 static int open_header(struct history_block *b)
 {
     const uint8_t *magic = mw_get_bytes(&b->in, sizeof MAGIC);
     if (!magic || memcmp(magic, MAGIC, sizeof MAGIC) != 0)
         return MW_ERR_FORMAT;
-    if (mw_get_u8(&b->in) != BLOCK_VERSION)
+    uint8_t version = mw_get_u8(&b->in);
+    if (version != PLAIN_VERSION && version != BLOCK_VERSION)
         return MW_ERR_UNSUPPORTED;
+    b->plain = version == PLAIN_VERSION;
     b->n_frames = mw_get_u16le(&b->in);
     b->n_channels = mw_get_u8(&b->in);
     if (b->n_frames < 1 || b->n_frames > HISTORY_BLOCK_MAX_FRAMES || b->n_channels < 1 ||
@@ -156,7 +167,7 @@ static int open_header(struct history_block *b)
         if (b->channels[c][0] == 0)
             return MW_ERR_FORMAT;
     }
-    return b->in.failed ? MW_ERR_FORMAT : MW_OK;
+    return !get_decimals(b) || b->in.failed ? MW_ERR_FORMAT : MW_OK;
 }
 
 int history_block_open(struct history_block *ret_block, const uint8_t *bytes, size_t n_bytes)
@@ -175,19 +186,46 @@ int history_block_open(struct history_block *ret_block, const uint8_t *bytes, si
     return MW_OK;
 }
 
+/* What is not there in version 2 is 0; what is there is not. */
+static void get_head(struct history_block *block, uint64_t ret_heads[6])
+{
+    uint32_t mask = mask_of(block->n_channels);
+    const uint64_t most[6] = { UINT64_MAX, UINT64_MAX, UINT64_MAX, mask, mask, UINT32_MAX };
+    uint8_t there = block->plain ? 63 : mw_get_u8(&block->in);
+    for (uint32_t i = 0; i < 6; i++) {
+        ret_heads[i] = there >> i & 1 ? get_varint(&block->in, most[i]) : 0;
+        if (!block->plain && there >> i & 1 && ret_heads[i] == 0)
+            block->in.failed = true;
+    }
+    block->in.failed = block->in.failed || there > 63;
+}
+
+static float value_of(struct history_block *block, uint32_t code, uint8_t decimals)
+{
+    if (decimals == HISTORY_DECIMALS_NONE)
+        return float_of(code);
+    int32_t whole = (int32_t)code;
+    if (whole <= -WHOLE_LIMIT || whole >= WHOLE_LIMIT) {
+        block->in.failed = true;
+        return 0;
+    }
+    return float_of_whole(whole, decimals);
+}
+
 int history_block_next(struct history_block *block, struct mw_frame *ret_frame, float *ret_score)
 {
     if (block->n_read == block->n_frames)
         return block->in.at == block->in.n_bytes ? MW_ERR_NOT_FOUND : MW_ERR_FORMAT;
     struct history_before b = block->before;
-    uint32_t mask = mask_of(block->n_channels);
-    b.step_us += unzigzag(get_varint(&block->in, UINT64_MAX));
+    uint64_t heads[6];
+    get_head(block, heads);
+    b.step_us += unzigzag(heads[0]);
     b.at_us += b.step_us;
-    b.mono_us += unzigzag(get_varint(&block->in, UINT64_MAX)) + b.step_us;
-    b.slot += unzigzag(get_varint(&block->in, UINT64_MAX)) + 1;
-    b.valid ^= (uint32_t)get_varint(&block->in, mask);
-    b.fresh ^= (uint32_t)get_varint(&block->in, mask);
-    b.score += unzigzag32((uint32_t)get_varint(&block->in, UINT32_MAX));
+    b.mono_us += unzigzag(heads[1]) + b.step_us;
+    b.slot += unzigzag(heads[2]) + 1;
+    b.valid ^= (uint32_t)heads[3];
+    b.fresh ^= (uint32_t)heads[4];
+    b.score += unzigzag32((uint32_t)heads[5]);
 
     struct mw_frame frame = { .at_us = (int64_t)b.at_us,
                               .mono_us = (int64_t)b.mono_us,
@@ -198,13 +236,14 @@ int history_block_next(struct history_block *block, struct mw_frame *ret_frame, 
         if (!(b.valid >> c & 1))
             continue;
         b.values[c] += unzigzag32((uint32_t)get_varint(&block->in, UINT32_MAX));
-        frame.values[c] = float_of(b.values[c]);
+        frame.values[c] = value_of(block, b.values[c], block->decimals[c]);
     }
+    float score = value_of(block, b.score, block->decimals[block->n_channels]);
     if (block->in.failed)
         return MW_ERR_FORMAT;
     block->before = b;
     block->n_read++;
     *ret_frame = frame;
-    *ret_score = float_of(b.score);
+    *ret_score = score;
     return MW_OK;
 }

@@ -25,7 +25,8 @@ static void check(const uint8_t *in, uint8_t *again, size_t n)
         return;
     for (uint32_t c = 0; c < block.n_channels; c++)
         names[c] = block.channels[c];
-    history_block_begin(&w, again, n, names, block.n_channels, block.n_frames);
+    history_block_begin(&w, again, n, names, block.n_channels, block.n_frames,
+                        block.plain ? NULL : block.decimals);
     while ((result = history_block_next(&block, &frame, &score)) == MW_OK)
         history_block_add(&w, &frame, score);
     if (result != MW_ERR_NOT_FOUND)
