@@ -6,6 +6,8 @@
 #define MW_CONFIG_BUILD_H
 
 #include "config/config.h"
+#include "config/fragments.h"
+#include "config/graft.h"
 #include "config/raw.h"
 #include "config/read.h"
 
@@ -42,8 +44,11 @@ struct watch {
 struct build {
     struct config *config;
     struct raw_config *raw;
-    struct document document;
+    struct document document;   /* with the fragments and grafts in it */
+    struct fragments fragments; /* files of conf.d */
+    struct graft graft;
     struct report *report;
+    bool with_fragments;     /* conf.d beside the file is read, too */
     const char *base_dir;    /* where profiles/ lies; NULL: nowhere */
     const char *profile_dir; /* NULL: none */
     struct profile *profiles;
