@@ -23,6 +23,7 @@ static const struct verb VERBS[] = {
     { "probe", verb_probe, "read registers once and decode them in every way" },
     { "profile", verb_profile, "list, show and check register maps of devices" },
     { "record", verb_record, "keep the frames of a bus as a trace" },
+    { "reload", verb_reload, "have the daemon read its configuration again" },
     { "repaired", verb_repaired, "accept a machine's present level" },
     { "replay", verb_replay, "judge a recorded CSV with a model" },
     { "scan", verb_scan, "find who is on a bus; ends with a configuration" },

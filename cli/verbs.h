@@ -15,6 +15,7 @@ int verb_plan(int argc, char **argv);
 int verb_probe(int argc, char **argv);
 int verb_profile(int argc, char **argv);
 int verb_record(int argc, char **argv);
+int verb_reload(int argc, char **argv);
 int verb_repaired(int argc, char **argv);
 int verb_replay(int argc, char **argv);
 int verb_scan(int argc, char **argv);

@@ -33,8 +33,8 @@ static int put_together(struct build *b)
 {
     int result = MW_OK;
     if (b->with_fragments)
-        result = fragments_read(&b->fragments,
-                                strcmp(b->base_dir, ".") == 0 ? NULL : b->base_dir, b->report);
+        result = fragments_read(&b->fragments, strcmp(b->base_dir, ".") == 0 ? NULL : b->base_dir,
+                                b->report);
     if (result == MW_ERR_NO_MEMORY)
         return result;
     fragments_merge(&b->fragments, b->document.root, b->report);
@@ -53,8 +53,8 @@ static int load(struct build *b, const char *name, const uint8_t *bytes, size_t 
         result = put_together(b);
     bool of_one_file = b->fragments.n == 0 && !b->graft.changed;
     if (result == MW_OK)
-        result = raw_config_load(&b->raw, &b->document, of_one_file ? bytes : NULL, n_bytes,
-                                 b->report);
+        result =
+            raw_config_load(&b->raw, &b->document, of_one_file ? bytes : NULL, n_bytes, b->report);
     if (result == MW_OK)
         build_all(b);
     return b->no_memory ? MW_ERR_NO_MEMORY : result;

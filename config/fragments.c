@@ -74,7 +74,7 @@ static int read_one(struct fragment *fragment, struct report *report)
         return result;
     if (result < 0) {
         report_at(report, fragment->file, 0, 0, "", "%s",
-                  result == MW_ERR_TOO_BIG    ? "the file is larger than 256 KiB"
+                  result == MW_ERR_TOO_BIG     ? "the file is larger than 256 KiB"
                   : result == MW_ERR_NOT_FOUND ? "there is no such file"
                                                : "cannot be read, or is no regular file");
         return result;

@@ -20,9 +20,10 @@ struct fragments {
     size_t n;
 };
 
-/* Reads folder/conf.d/NAME.yaml; folder NULL: conf.d in the current one. Names that begin with a dot
- * or do not end in .yaml are passed over. A folder that is not there holds none. MW_OK; or
- * MW_ERR_NO_MEMORY, or another error after it was reported, those that could be read being there. */
+/* Reads folder/conf.d/NAME.yaml; folder NULL: conf.d in the current one. Names that begin with a
+ * dot or do not end in .yaml are passed over. A folder that is not there holds none. MW_OK; or
+ * MW_ERR_NO_MEMORY, or another error after it was reported, those that could be read being there.
+ */
 int fragments_read(struct fragments *fragments, const char *folder, struct report *report);
 
 /* Appends their lists to those of root and their settings to its sections. What two files give is

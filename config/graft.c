@@ -22,8 +22,9 @@ static const char *const TYPE_KEYS[] = { "type", NULL };
 static const char *const MAP_KEYS[] = { "profile", "variant", NULL };
 static const char *const WIRE_KEYS[] = { "bus", NULL };
 /* What a machine says of a device of its own, and what its type may say of it. */
-static const char *const OWN_KEYS[] = { "bus", "unit", "profile", "variant", "address_offset",
-                                        NULL };
+static const char *const OWN_KEYS[] = {
+    "bus", "unit", "profile", "variant", "address_offset", NULL
+};
 static const char *const OWN_OF_TYPE_KEYS[] = { "bus", "profile", "variant", NULL };
 
 /* ---- the tree ---- */
@@ -68,8 +69,8 @@ static void append(struct node *up, struct node *child)
     up->last = child;
 }
 
-/* A copy of one value, of a section also its plain settings, at the end of a mapping. What is nested
- * deeper is no setting; its being wrong is said where it is written. */
+/* A copy of one value, of a section also its plain settings, at the end of a mapping. What is
+ * nested deeper is no setting; its being wrong is said where it is written. */
 static struct node *add_copy(struct graft *g, struct node *to, const struct node *from,
                              const char *key)
 {

@@ -199,12 +199,8 @@ static const struct cyaml_schema_field ALARM[] = {
     }
 
 static const struct cyaml_schema_field TYPE[] = {
-    NEED(struct raw_type, name),
-    TEXT(struct raw_type, bus),
-    TEXT(struct raw_type, profile),
-    TEXT(struct raw_type, variant),
-    WATCH(struct raw_type),
-    CYAML_FIELD_END,
+    NEED(struct raw_type, name),    TEXT(struct raw_type, bus), TEXT(struct raw_type, profile),
+    TEXT(struct raw_type, variant), WATCH(struct raw_type),     CYAML_FIELD_END,
 };
 static const struct cyaml_schema_value TYPE_ENTRY = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_type, TYPE),
@@ -252,14 +248,10 @@ static const struct cyaml_schema_field STORE[] = {
 };
 
 static const struct cyaml_schema_field DEFAULT_RTU[] = {
-    TEXT(struct raw_rtu, baud),
-    TEXT(struct raw_rtu, parity),
-    TEXT(struct raw_rtu, data_bits),
-    TEXT(struct raw_rtu, stop_bits),
-    TEXT(struct raw_rtu, frame_gap),
-    TEXT(struct raw_rtu, rts),
-    TEXT(struct raw_rtu, rts_delay),
-    CYAML_FIELD_END,
+    TEXT(struct raw_rtu, baud),      TEXT(struct raw_rtu, parity),
+    TEXT(struct raw_rtu, data_bits), TEXT(struct raw_rtu, stop_bits),
+    TEXT(struct raw_rtu, frame_gap), TEXT(struct raw_rtu, rts),
+    TEXT(struct raw_rtu, rts_delay), CYAML_FIELD_END,
 };
 
 static const struct cyaml_schema_field DEFAULT_TCP[] = {

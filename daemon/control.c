@@ -14,7 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PATIENCE_US 5000000
+#define PATIENCE_US        5000000
+#define RELOAD_PATIENCE_US 90000000
 
 static int address_of(const char *path, struct sockaddr_un *ret_address)
 {
@@ -163,6 +164,27 @@ static void send_trace(struct control *control, struct control_client *client, i
         drop(client);
 }
 
+static void begin_reload(struct control *control, struct control_client *client, int64_t now_us)
+{
+    client->reload = reload_ask(control->reload);
+    client->until_us = now_us + RELOAD_PATIENCE_US;
+}
+
+static void answer_reloads(struct control *control)
+{
+    for (int i = 0; control->reload && i < CONTROL_CLIENTS; i++) {
+        struct control_client *client = &control->clients[i];
+        if (client->fd < 0 || client->reload == 0 ||
+            client->reload > reload_served(control->reload))
+            continue;
+        client->reload = 0;
+        client->reply = reload_answer(control->reload);
+        client->n_reply = client->reply ? strlen(client->reply) : 0;
+        if (!client->reply)
+            drop(client);
+    }
+}
+
 static void serve(struct control *control, struct control_client *client,
                   const struct clock_time *now)
 {
@@ -172,19 +194,22 @@ static void serve(struct control *control, struct control_client *client,
         client->reply = status_json(control->pipeline, rest, now);
     else if (strcmp(verb, "read") == 0)
         control_begin_read(control, client, rest, now);
+    else if (strcmp(verb, "reload") == 0 && control->reload)
+        begin_reload(control, client, now->mono_us);
     else if (strcmp(verb, "record") == 0)
         control_begin_record(control, client, rest, now);
     else
         client->reply = strdup(answer(control->pipeline, verb, rest ? rest : "", now));
     client->n_reply = client->reply ? strlen(client->reply) : 0;
-    if (!client->reply && client->read_id == 0 && !client->records)
+    if (!client->reply && client->read_id == 0 && client->reload == 0 && !client->records)
         drop(client);
 }
 
 static void receive(struct control *control, struct control_client *client,
                     const struct clock_time *now)
 {
-    if (client->read_id != 0)
+    bool waits = client->read_id != 0 || client->reload != 0;
+    if (waits)
         client->n_request = 0;
     size_t room = sizeof client->request - 1 - client->n_request;
     ssize_t n = recv(client->fd, client->request + client->n_request, room, 0);
@@ -194,7 +219,7 @@ static void receive(struct control *control, struct control_client *client,
     }
     if (n < 0)
         return;
-    if (client->read_id != 0) /* what comes while it waits is thrown away */
+    if (waits) /* what comes while it waits is thrown away */
         return;
     client->n_request += (size_t)n;
     char *end = memchr(client->request, '\n', client->n_request);
@@ -237,6 +262,7 @@ void control_step(struct control *control, const struct clock_time *now)
         return;
     admit(control, now->mono_us);
     control_take_answers(control);
+    answer_reloads(control);
     recorder_step(&control->recorder, control->pipeline->buses, control->pipeline->n_buses, now);
     bool listener = false;
     for (int i = 0; i < CONTROL_CLIENTS; i++) {

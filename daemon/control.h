@@ -9,6 +9,7 @@
  *   repaired MACHINE   the present level is right
  *   read BUS UNIT KIND ADDRESS COUNT
  *                      one read between the polls; KIND holding, input, coil, discrete
+ *   reload             reads the configuration again; the answer comes once that is done
  *   record BUS|* [names]
  *                      a trace (docs/SPEC-trace.md), until the client hangs up; one at a time
  */
@@ -17,6 +18,7 @@
 
 #include "daemon/pipeline.h"
 #include "daemon/recorder.h"
+#include "daemon/reload.h"
 
 #include <poll.h>
 
@@ -30,6 +32,7 @@ struct control_client {
     char *reply; /* owned */
     size_t n_reply, sent;
     uint64_t read_id; /* waits for this answer of a bus; 0: no */
+    uint64_t reload;  /* waits for the reload of this ticket; 0: no */
     bool records;     /* what is sent is the recorder's text */
 };
 
@@ -39,6 +42,7 @@ struct control {
     struct pipeline *pipeline;
     struct control_client clients[CONTROL_CLIENTS];
     struct recorder recorder;
+    struct reload *reload; /* borrowed; may be NULL */
     uint64_t next_read_id;
 };
 
@@ -48,6 +52,10 @@ int control_open(struct control *control, const char *path, struct pipeline *pip
                  char *ret_why, size_t cap);
 void control_close(struct control *control);
 size_t control_descriptors(const struct control *control, struct pollfd *ret_fds, size_t cap);
+/* Another configuration is about to be put into force. Where wires are touched, a recording ends,
+ * and whoever waits for a read is told to ask again. */
+void control_reloaded(struct control *control, const struct config *fresh,
+                      const struct config_diff *diff, bool wires_touched);
 void control_step(struct control *control, const struct clock_time *now);
 
 #endif

@@ -70,11 +70,11 @@ static void keep_memory_small(void)
     malloc_trim(0);
 }
 
-static int run(const char *file, const struct config *config)
+static int run(struct config *config, const char *file, const char *profiles)
 {
     struct gateway gateway;
     keep_memory_small();
-    int result = gateway_open(&gateway, config);
+    int result = gateway_open(&gateway, config, file, profiles);
     if (result >= 0) {
         journal_started(config, file);
         result = gateway_run(&gateway);
@@ -114,7 +114,8 @@ int main(int argc, char **argv)
                              print_error, NULL);
     if (result < 0)
         return load_status(result);
-    int status = check_only ? EX_OK : run(file, config);
+    if (!check_only)
+        return run(config, file, profiles);
     config_free(config);
-    return status;
+    return EX_OK;
 }

@@ -210,7 +210,7 @@ static int prune(struct store_stage *s, const struct clock_time *now)
 }
 
 /* A block for which there is no room waits: history must not hold up alarms. */
-static int write_blocks(struct store_stage *s, int64_t now_us)
+int store_write_blocks(struct store_stage *s, int64_t now_us)
 {
     for (size_t m = 0; m < s->config->n_machines; m++) {
         if (!s->due[m])
@@ -281,7 +281,7 @@ static int keep_history(struct store_stage *s, const struct clock_time *now)
 {
     int result = prune(s, now);
     if (result >= 0)
-        result = write_blocks(s, now->mono_us);
+        result = store_write_blocks(s, now->mono_us);
     if (result >= 0)
         result = correct_history(s, now->mono_us);
     return result;

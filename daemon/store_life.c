@@ -27,22 +27,30 @@ static int make_memory(struct store_stage *s)
 }
 
 /* A block's frames, and those that come while it waits to be written. */
-static uint32_t frames_of_block(const struct store_stage *s, int64_t period_us)
+static uint32_t frames_of_block(const struct config *config, int64_t period_us)
 {
-    int64_t n = (s->config->store.block_us + STORE_IDLE_US) / period_us + SPARE_FRAMES;
+    int64_t n = (config->store.block_us + STORE_IDLE_US) / period_us + SPARE_FRAMES;
     return n < HISTORY_BLOCK_FRAMES ? (uint32_t)n : HISTORY_BLOCK_FRAMES;
+}
+
+int store_make_writer(const struct config *config, uint32_t machine, uint32_t number,
+                      struct history_writer **ret_writer)
+{
+    const struct mw_detector_config *d = &config->machines[machine].detector;
+    const char *names[MW_MAX_CHANNELS];
+    for (uint16_t c = 0; c < d->n_channels; c++)
+        names[c] = d->channels[c].name;
+    if (config->store.no_history)
+        return MW_OK;
+    return history_writer_create(ret_writer, number, names, d->n_channels,
+                                 frames_of_block(config, d->period_us), config->store.block_us);
 }
 
 static int make_writer(struct store_stage *s, uint32_t m)
 {
-    const struct mw_detector_config *d = &s->config->machines[m].detector;
-    const char *names[MW_MAX_CHANNELS];
-    for (uint16_t c = 0; c < d->n_channels; c++)
-        names[c] = d->channels[c].name;
     int result = db_machine(s->db, store_machine_name(s, m), &s->machines[m]);
-    if (result >= 0 && !s->config->store.no_history)
-        result = history_writer_create(&s->writers[m], s->machines[m], names, d->n_channels,
-                                       frames_of_block(s, d->period_us), s->config->store.block_us);
+    if (result >= 0)
+        result = store_make_writer(s->config, m, s->machines[m], &s->writers[m]);
     return result;
 }
 

@@ -25,6 +25,10 @@ int store_apply_all(struct store_stage *stage, const struct clock_time *now);
 /* Frames into their writers; true where some were left in the ring, since a writer has become full
  * that is to be written first. */
 bool store_take_frames(struct store_stage *stage);
+int store_write_blocks(struct store_stage *stage, int64_t now_us);
+/* A writer for the machine of this configuration. */
+int store_make_writer(const struct config *config, uint32_t machine, uint32_t number,
+                      struct history_writer **ret_writer);
 int store_put_blob(struct store_stage *stage, const struct store_order *order);
 
 /* learner.c: from history to an installed model. */
