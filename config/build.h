@@ -10,6 +10,7 @@
 #include "config/graft.h"
 #include "config/raw.h"
 #include "config/read.h"
+#include "config/show.h"
 
 /* Where a point's settings are written: for this device, in its profile, or both. */
 struct point_origin {
@@ -59,6 +60,8 @@ struct build {
     size_t n_types;
     struct watch *plans; /* [n_machines] */
     enum config_here here;
+    config_show_fn *show; /* NULL: it is to be loaded, not shown */
+    void *show_ctx;
     bool no_memory;
 };
 
@@ -71,6 +74,8 @@ void build_machines(struct build *b);
 void build_check(struct build *b);
 /* What a right configuration names must be there; here.c. */
 void build_here(struct build *b);
+/* Shows a right configuration; show.c. */
+void build_show(const struct build *b);
 void build_finish(struct build *b);
 
 /* The points of one mapping: the given settings of raw over *point. style: enum address_style. */
