@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* millwright config show|diff: every setting in force and who says so; what is different between two
- * files. No secret is in a configuration, only the names of files that hold them. */
+/* millwright config show|diff: every setting in force and who says so; what is different between
+ * two files. No secret is in a configuration, only the names of files that hold them. */
 #include "base/result.h"
 #include "cli/loaded.h"
 #include "cli/verbs.h"
@@ -84,8 +84,8 @@ static int print_heads(struct view *v, const struct shown_setting *s)
 {
     if (strcmp(v->section, s->section) != 0)
         printf("\n%s:\n", s->section);
-    bool new_object = s->object && (strcmp(v->object, s->object) != 0 ||
-                                    strcmp(v->section, s->section) != 0);
+    bool new_object =
+        s->object && (strcmp(v->object, s->object) != 0 || strcmp(v->section, s->section) != 0);
     if (new_object)
         v->list[0] = '\0';
     if (s->list && strcmp(v->list, s->list) != 0)

@@ -152,8 +152,7 @@ static const struct node *varied(const struct profile *profile, const struct nod
     const struct node *variant = node_get(device, "variant");
     if (!profile || !variant)
         return NULL;
-    const struct node *its =
-        named(node_get(profile->document.root, "variants"), variant->text);
+    const struct node *its = named(node_get(profile->document.root, "variants"), variant->text);
     return named(node_get(its, "points"), point);
 }
 
@@ -170,9 +169,9 @@ static void show_points(struct walk *w, const struct node *device, const struct 
         w->sources[1] = (struct source){ .node = varied(profile, device, point->name),
                                          .origin = ORIGIN_PROFILE,
                                          .name = name };
-        w->sources[2] = (struct source){
-            .node = b->origins[i].profile, .origin = ORIGIN_PROFILE, .name = name
-        };
+        w->sources[2] = (struct source){ .node = b->origins[i].profile,
+                                         .origin = ORIGIN_PROFILE,
+                                         .name = name };
         settings_point(point, tell, w);
     }
 }
@@ -191,11 +190,11 @@ static void show_devices(struct walk *w)
             w->sources[1] = (struct source){ .node = profile->document.root,
                                              .origin = ORIGIN_PROFILE,
                                              .name = profile->name };
-        w->sources[2] = (struct source){ .node = named(node_get(b->document.root, "buses"),
-                                                       bus->name),
-                                         .origin = ORIGIN_BUS,
-                                         .name = bus->name,
-                                         .timing_only = true };
+        w->sources[2] =
+            (struct source){ .node = named(node_get(b->document.root, "buses"), bus->name),
+                             .origin = ORIGIN_BUS,
+                             .name = bus->name,
+                             .timing_only = true };
         settings_device(c, i, tell, w);
         show_points(w, entry, profile, &c->devices[i]);
     }

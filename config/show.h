@@ -22,14 +22,14 @@ struct shown_setting {
     bool first;               /* of its object, or of the entry of its list */
     bool polled;              /* of a point: somebody uses it */
     enum setting_origin origin;
-    const char *name;         /* of the type, profile or bus */
-    const char *file;         /* where it is written; NULL: nowhere */
+    const char *name; /* of the type, profile or bus */
+    const char *file; /* where it is written; NULL: nowhere */
     int line, column;
 };
 typedef void config_show_fn(void *ctx, const struct shown_setting *setting);
 
-/* Loads as config_load does, without looking at what the file names; where it is right, every setting
- * is shown, in the order of a file. The texts are valid during the call only. */
+/* Loads as config_load does, without looking at what the file names; where it is right, every
+ * setting is shown, in the order of a file. The texts are valid during the call only. */
 int config_show(const char *path, const char *profile_dir, config_error_fn *report,
                 config_show_fn *show, void *ctx);
 

@@ -280,3 +280,21 @@ void control_step(struct control *control, const struct clock_time *now)
     if (!listener)
         recorder_end(&control->recorder);
 }
+
+void control_reloaded(struct control *control, const struct config *fresh,
+                      const struct config_diff *diff, bool wires_touched)
+{
+    bool goes_on = !wires_touched && control->pipeline->config->n_buses == fresh->n_buses;
+    for (uint32_t b = 0; goes_on && b < fresh->n_buses; b++)
+        goes_on = diff->buses[b] == b;
+    if (wires_touched)
+        control_end_reads(control);
+    if (control->recorder.on && goes_on) {
+        control->recorder.config = fresh;
+        return;
+    }
+    recorder_end(&control->recorder);
+    for (int i = 0; i < CONTROL_CLIENTS; i++)
+        if (control->clients[i].fd >= 0 && control->clients[i].records)
+            drop(&control->clients[i]);
+}

@@ -154,17 +154,9 @@ void control_take_answers(struct control *control)
             }
 }
 
-void control_reloaded(struct control *control, const struct config *fresh,
-                      const struct config_diff *diff, bool wires_touched)
+void control_end_reads(struct control *control)
 {
-    bool same_numbers = control->pipeline->config->n_buses == fresh->n_buses;
-    for (uint32_t b = 0; same_numbers && b < fresh->n_buses; b++)
-        same_numbers = diff->buses[b] == b;
-    if (control->recorder.on && same_numbers && !wires_touched)
-        control->recorder.config = fresh;
-    else
-        recorder_end(&control->recorder); /* its listener sees the end with the next step */
-    for (int i = 0; wires_touched && i < CONTROL_CLIENTS; i++) {
+    for (int i = 0; i < CONTROL_CLIENTS; i++) {
         struct control_client *client = &control->clients[i];
         if (client->fd < 0 || client->read_id == 0)
             continue;

@@ -393,16 +393,18 @@ struct machine *pipeline_machine(struct pipeline *p, const char *name)
     return NULL;
 }
 
+/* A machine with a device of its own shares its name: both are meant. */
 int pipeline_acknowledge(struct pipeline *p, const char *subject, const struct clock_time *now)
 {
     struct machine *m = pipeline_machine(p, subject);
-    if (m)
-        return alarms_step_machine(p, m, ALARM_ACKNOWLEDGE, now) ? MW_OK : MW_ERR_AGAIN;
+    bool found = m != NULL;
+    bool done = !m || alarms_step_machine(p, m, ALARM_ACKNOWLEDGE, now);
     for (uint32_t d = 0; d < p->config->n_devices; d++)
         if (strcmp(p->config->devices[d].name, subject) == 0) {
-            return alarms_step_device(p, d, ALARM_ACKNOWLEDGE, now) ? MW_OK : MW_ERR_AGAIN;
+            found = true;
+            done = alarms_step_device(p, d, ALARM_ACKNOWLEDGE, now) && done;
         }
-    return MW_ERR_NOT_FOUND;
+    return !found ? MW_ERR_NOT_FOUND : done ? MW_OK : MW_ERR_AGAIN;
 }
 
 int pipeline_accept(struct pipeline *p, const char *machine, const struct clock_time *now)

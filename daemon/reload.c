@@ -94,6 +94,12 @@ void reload_destroy(struct reload *r)
     if (!r)
         return;
     worker_finish(&r->reader);
+    if (r->state >= RELOAD_RESTING) { /* what is left is theirs to do */
+        worker_rest(&r->g->store);
+        worker_rest(&r->g->link);
+        (void)worker_start(&r->g->store);
+        (void)worker_start(&r->g->link);
+    }
     forget(r);
     reload_words_clear(&r->words);
     free(r);

@@ -26,7 +26,7 @@ machine_types:
       - {{point: acc_rms_x}}
       - {{point: temp, role: context, limits: {{high: 80, rate: 2/min, delay: 1min}}}}
   - name: fan
-    profile: banner-qm42vt2
+    profile: banner-qm30vt2
     channels:
       - {{point: vel_rms_z, limits: {{high: 7.1, high_high: 11}}}}
       - {{point: vel_rms_x, limits: {{high: 7.1, high_high: 11}}}}

@@ -199,6 +199,32 @@ def run(programs, folder):
         for name, alarm_id in alarm_ids.items():
             told = [(a["event"], a["alarm_id"]) for a in bench.alerts(name)]
             assert told == [("raised", alarm_id), ("cleared", alarm_id)], told
+        # A machine goes while it is in alarm: that is over, and when it returns it is another one.
+        bench.settings["machines"]["two", 1] = ALARMED
+        bench.change()
+        wait_until(lambda: bench.alerts("two-m1"), 60, "an alarm")
+        del bench.settings["machines"]["two", 1]
+        bench.change()
+        wait_until(lambda: len(bench.alerts("two-m1")) == 2, 60, "its end")
+        bench.settings["machines"]["two", 1] = ALARMED
+        bench.change()
+        wait_until(lambda: len(bench.alerts("two-m1")) == 3, 60, "an alarm anew")
+        told = [(a["event"], a["alarm_id"]) for a in bench.alerts("two-m1")]
+        assert [t[0] for t in told] == ["raised", "cleared", "raised"], told
+        assert told[0][1] == told[1][1] != told[2][1], told
+
+        # A recording goes on where only a machine changes, and ends where wires do.
+        recorder = plant.start([os.path.join(plant.programs, "millwright"), "record", "one", "--out",
+                                plant.path("one.trace"), "--socket", plant.socket], "record.log")
+        wait_until(lambda: os.path.exists(plant.path("one.trace")) and
+                   os.path.getsize(plant.path("one.trace")) > 2000, 30, "a recording")
+        bench.settings["machines"]["one", 2] = ""
+        bench.change()
+        n = os.path.getsize(plant.path("one.trace"))
+        wait_until(lambda: os.path.getsize(plant.path("one.trace")) > n + 2000, 30, "its going on")
+        assert recorder.poll() is None
+        bench.change(one_more=", timeout: 900ms")
+        recorder.wait(30)
         status = plant.status()
         assert status["store"]["well"] and status["store"]["samples_lost"] == 0, status["store"]
         seqs = [a["seq"] for a in plant.messages.alerts()]
