@@ -93,10 +93,6 @@ static void renew_broker(struct uplink_stage *s, struct uplink_parts *parts,
     s->link.stats = stats;
     s->broker = parts->broker;
     s->has_broker = parts->has_broker;
-    s->n_cache = 0;
-    s->exhausted = 0;
-    s->requested = false;
-    s->request++;
     s->last_text[0] = '\0';
     parts->has_broker = false;
 }
