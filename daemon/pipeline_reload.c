@@ -54,6 +54,7 @@ void pipeline_put_into_force(struct pipeline *p, struct pipeline_parts *parts,
             parts->watched_buses[b] = p->watched_buses[diff->buses[b]];
     pipeline_swap(p, parts);
     pipeline_parts_destroy(parts);
+    p->news_us = 0; /* how many there are is news */
 }
 
 /* Which of the old configuration's objects have no namesake in the new one. */

@@ -16,7 +16,6 @@ import big_plant  # noqa: E402
 from plant import Plant, wait_until  # noqa: E402
 
 PROFILES = os.path.join(here, "../../fieldbus/profiles")
-SANITIZED = os.environ.get("CK_FORK") == "no"
 MAX_LINES, MAX_RSS_MIB, MAX_RELOAD_S = 700, 64, 2.0
 
 
@@ -55,10 +54,21 @@ def replace(file, old, new):
     file.write_text(text.replace(old, new))
 
 
-def untouched(before, after, but=()):
-    for name, (run, missed) in after.items():
-        if name not in but:
-            assert missed == before[name][1] and run >= before[name][0], (name, before[name], run, missed)
+def missed(before, after, but=()):
+    return {name: n - before[name][1] for name, (_, n) in after.items() if name not in but and n != before[name][1]}
+
+
+def untouched(plant, before, since, but=()):
+    """No slot was left out; on a computer so busy that they are without any reload, that is shown."""
+    time.sleep(2)
+    after = slots(plant)
+    assert all(run >= before[name][0] for name, (run, _) in after.items() if name not in but), (before, after)
+    found = missed(before, after, but)
+    if found:
+        time.sleep(time.monotonic() - since)
+        noise = missed(after, slots(plant), but)
+        assert noise, found
+        print(f"a busy computer: slots missed {found}, and without a reload {noise}")
 
 
 def run(programs, folder):
@@ -77,23 +87,22 @@ def run(programs, folder):
         rss = resident_mib(plant.gateway.pid)
         third = pathlib.Path(folder) / "conf.d" / "hall-03.yaml"
 
-        before = slots(plant)
+        before, since = slots(plant), time.monotonic()
         name = big_plant.name_of(3, 1)
         replace(third, f"name: {name}, type: pump, bus: hall-03, unit: 1}}",
                 f"name: {name}, type: pump, bus: hall-03, unit: 1, "
                 "channels: [{point: vel_rms_z, limits: {high: 5.5}}]}")
         limit_s, changes = reload(plant)
         assert changes == [f"machine {name}: vel_rms_z.limits.high: 4.5 -> 5.5"], changes
-        time.sleep(2)
-        untouched(before, slots(plant))
+        untouched(plant, before, since)
 
+        since = time.monotonic()
         before, frames = slots(plant), {m["name"]: m["frames"] for m in plant.status()["machines"]}
         replace(third, "unit: 25}", "unit: 24, alarm: {latch: true}}")
         replace(third, f"name: {big_plant.name_of(3, 24)}, type: {big_plant.name_of(3, 24).split('-')[0]}, "
                        "bus: hall-03, unit: 24}", f"name: {big_plant.name_of(3, 24)}, type: fan, bus: hall-03, unit: 25}}")
         wire_s, changes = reload(plant)
-        time.sleep(2)
-        untouched(before, slots(plant), but=("hall-03",))
+        untouched(plant, before, since, but=("hall-03",))
         wait_until(lambda: all(m["frames"] > frames[m["name"]] for m in plant.status()["machines"]), 60,
                    "frames of all after the change")
         after_rss = resident_mib(plant.gateway.pid)
@@ -103,11 +112,17 @@ def run(programs, folder):
         print(f"{n} machines: {n_lines} lines, check {check_s:.3f} s, RSS {rss:.1f} MiB, reload with one limit "
               f"{limit_s:.3f} s, with one wire {wire_s:.3f} s, RSS then {after_rss:.1f} MiB; no slot missed elsewhere")
         assert n == 500 and n_lines <= MAX_LINES
-        assert SANITIZED or (check_s <= 1 and after_rss <= MAX_RSS_MIB and max(limit_s, wire_s) <= MAX_RELOAD_S)
+        assert is_sanitized(programs) or (check_s <= 1 and after_rss <= MAX_RSS_MIB and max(limit_s, wire_s) <= MAX_RELOAD_S)
     finally:
         plant.close()
         if sys.exc_info()[0]:
             sys.stderr.write(open(plant.path("millwrightd.log")).read()[-4000:])
+
+
+def is_sanitized(programs):
+    with open(os.path.join(programs, "millwrightd"), "rb") as f:
+        program = f.read()
+    return b"__asan_init" in program or b"__tsan_init" in program
 
 
 def main():
