@@ -108,7 +108,7 @@ struct raw_mqtt {
 };
 
 struct raw_store {
-    char *path, *max_size, *outbox_size, *history, *block;
+    char *path, *max_size, *outbox_size, *history, *block, *ram_size, *write_budget, *checkpoint;
 };
 
 struct raw_config {

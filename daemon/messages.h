@@ -95,6 +95,15 @@ struct learn_progress {
     char text[120];
 };
 
+/* What the store stage knows of its writing, since the start. */
+struct store_figures {
+    uint64_t n_syncs_alarms;  /* of the WAL: for alarms and for what people ordered */
+    uint64_t n_syncs_acks;    /* for acknowledgements of the broker */
+    uint64_t n_syncs_history; /* for blocks and rollups */
+    uint64_t n_syncs_states;  /* for detectors' states and all else */
+    uint64_t n_frames_left_out, n_spans_lost; /* for want of write budget; of a working disk */
+};
+
 /* store → main. */
 struct store_report {
     enum {
@@ -110,6 +119,7 @@ struct store_report {
     int blob;
     uint64_t seq; /* STORE_ALERTED: the number the alert got */
     struct db_stats stats;
+    struct store_figures figures;
     struct learn_progress learn;
     uint8_t *model; /* STORE_MODEL: the receiver frees it */
     size_t n_model;

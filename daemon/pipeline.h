@@ -64,6 +64,7 @@ struct pipeline {
     struct worker *link;
     /* newest figures of the other stages */
     struct db_stats db;
+    struct store_figures store_figures;
     struct link_report link_report;
     char trouble[160]; /* of the store; empty: well */
 };

@@ -27,6 +27,22 @@ int store_apply_all(struct store_stage *stage, const struct clock_time *now);
 bool store_take_frames(struct store_stage *stage);
 int store_put_blob(struct store_stage *stage, const struct store_order *order);
 
+/* store_history.c: what is kept of the frames. With history in memory its transactions are its own;
+ * else it is part of the open group. */
+int history_open_all(struct store_stage *stage, const struct store_config *config, int64_t at_us);
+void history_close_all(struct store_stage *stage);
+/* One frame out of the ring; whether its writer has just become full and is to be written first. */
+bool history_take(struct store_stage *stage, const struct frame_record *record);
+int history_keep(struct store_stage *stage, const struct clock_time *now);
+/* The frames of one machine that wait, whatever the budget says, committed. */
+int history_flush(struct store_stage *stage, uint32_t machine, int64_t now_us);
+/* Everything that waits, the spans under way included, committed. */
+int history_flush_all(struct store_stage *stage, int64_t now_us);
+/* A repaired machine: windows to train from are of another one. */
+int history_forget_windows(struct store_stage *stage, uint32_t machine);
+/* The clock's offset, where history is not in the database itself. */
+int history_set_clock(struct store_stage *stage, int64_t offset_us, bool synced);
+
 /* learner.c: from history to an installed model. */
 int learner_start(struct store_stage *stage, uint32_t machine);
 int learner_settle_model(struct store_stage *stage, const struct store_order *order, bool accepted);

@@ -109,7 +109,7 @@ static const char *const names[] = { "a", "b" };
 /* The same frames, five minutes apart. */
 static int write_rollups(struct db *db, const struct workload *w, int n)
 {
-    struct rollup_writer *writer;
+    struct rollup_writer *writer = NULL;
     int result = rollup_writer_create(&writer, 1, names, 2);
     for (int i = 0; result == MW_OK && i < n; i++) {
         int64_t slot = (int64_t)w->n_frames + i, mono_us = slot * ROLLUP_US;
