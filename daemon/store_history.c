@@ -14,7 +14,8 @@
 #define SUM_UP_STEP      8 /* machines' days in one group */
 #define SPARE_FRAMES     16
 #define DAY_US           86400e6
-#define BURST            96   /* of a day: unused budget is kept for a quarter of an hour */
+#define BURST            96   /* of a day: a quarter of an hour is kept, or owed, at most */
+#define CHECKPOINT_BYTES 8e6  /* a checkpoint comes all at once, of 1,000 pages and more */
 #define BLOCK_BYTES      12e3 /* a first guess of what a block costs, checkpoint included */
 
 /* ---- life ---- */
@@ -151,6 +152,8 @@ static void look_at_budget(struct store_stage *s, int64_t now_us)
     b->left += b->charged - spent;
     if (b->left > day / BURST)
         b->left = day / BURST;
+    if (b->left < -day / BURST - CHECKPOINT_BYTES) /* of alarms and starts; it is forgiven */
+        b->left = -day / BURST - CHECKPOINT_BYTES;
     if (b->n_blocks > 0)
         b->block_bytes += 0.05 * (spent / b->n_blocks - b->block_bytes);
     b->charged = 0;
