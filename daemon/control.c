@@ -172,19 +172,22 @@ static void serve(struct control *control, struct control_client *client,
         client->reply = status_json(control->pipeline, rest, now);
     else if (strcmp(verb, "read") == 0)
         control_begin_read(control, client, rest, now);
+    else if (strcmp(verb, "history") == 0)
+        control_begin_history(control, client, rest, now);
     else if (strcmp(verb, "record") == 0)
         control_begin_record(control, client, rest, now);
     else
         client->reply = strdup(answer(control->pipeline, verb, rest ? rest : "", now));
     client->n_reply = client->reply ? strlen(client->reply) : 0;
-    if (!client->reply && client->read_id == 0 && !client->records)
+    if (!client->reply && client->read_id == 0 && !client->records && client->history_id == 0)
         drop(client);
 }
 
 static void receive(struct control *control, struct control_client *client,
                     const struct clock_time *now)
 {
-    if (client->read_id != 0)
+    bool waits = client->read_id != 0 || client->history_id != 0;
+    if (waits)
         client->n_request = 0;
     size_t room = sizeof client->request - 1 - client->n_request;
     ssize_t n = recv(client->fd, client->request + client->n_request, room, 0);
@@ -194,7 +197,7 @@ static void receive(struct control *control, struct control_client *client,
     }
     if (n < 0)
         return;
-    if (client->read_id != 0) /* what comes while it waits is thrown away */
+    if (waits) /* what comes while it waits is thrown away */
         return;
     client->n_request += (size_t)n;
     char *end = memchr(client->request, '\n', client->n_request);
@@ -206,7 +209,8 @@ static void receive(struct control *control, struct control_client *client,
     }
 }
 
-static void send_on(struct control_client *client)
+static void send_on(struct control *control, struct control_client *client,
+                    const struct clock_time *now)
 {
     ssize_t n = send(client->fd, client->reply + client->sent, client->n_reply - client->sent,
                      MSG_NOSIGNAL);
@@ -214,7 +218,9 @@ static void send_on(struct control_client *client)
         return;
     if (n > 0)
         client->sent += (size_t)n;
-    if (n <= 0 || client->sent == client->n_reply)
+    if (n > 0 && client->sent == client->n_reply && client->history_goes_on)
+        control_next_history(control, client, now);
+    else if (n <= 0 || client->sent == client->n_reply)
         drop(client);
 }
 
@@ -237,6 +243,7 @@ void control_step(struct control *control, const struct clock_time *now)
         return;
     admit(control, now->mono_us);
     control_take_answers(control);
+    control_take_history(control, now);
     recorder_step(&control->recorder, control->pipeline->buses, control->pipeline->n_buses, now);
     bool listener = false;
     for (int i = 0; i < CONTROL_CLIENTS; i++) {
@@ -246,7 +253,7 @@ void control_step(struct control *control, const struct clock_time *now)
         else if (client->fd >= 0 && !client->reply)
             receive(control, client, now);
         if (client->fd >= 0 && client->reply)
-            send_on(client);
+            send_on(control, client, now);
         if (client->fd >= 0 && now->mono_us > client->until_us)
             drop(client);
         listener = listener || (client->fd >= 0 && client->records);

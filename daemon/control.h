@@ -9,8 +9,10 @@
  *   repaired MACHINE   the present level is right
  *   read BUS UNIT KIND ADDRESS COUNT
  *                      one read between the polls; KIND holding, input, coil, discrete
- *   record BUS|* [names]
- *                      a trace (docs/SPEC-trace.md), until the client hangs up; one at a time
+ *   history MACHINE SPAN FROM TO [POINT]
+ *                      SPAN raw, 10min, 1h; FROM and TO UTC microseconds: semicolon-separated text,
+ * a head first; one reader at a time. POINT a channel's name record BUS|* [names] a trace
+ * (docs/SPEC-trace.md), until the client hangs up; one at a time
  */
 #ifndef MW_DAEMON_CONTROL_H
 #define MW_DAEMON_CONTROL_H
@@ -29,8 +31,10 @@ struct control_client {
     size_t n_request;
     char *reply; /* owned */
     size_t n_reply, sent;
-    uint64_t read_id; /* waits for this answer of a bus; 0: no */
-    bool records;     /* what is sent is the recorder's text */
+    uint64_t read_id;     /* waits for this answer of a bus; 0: no */
+    bool records;         /* what is sent is the recorder's text */
+    uint64_t history_id;  /* waits for the store's next piece of history; 0: no */
+    bool history_goes_on; /* the reply in hand is not the last piece */
 };
 
 struct control {
@@ -39,7 +43,7 @@ struct control {
     struct pipeline *pipeline;
     struct control_client clients[CONTROL_CLIENTS];
     struct recorder recorder;
-    uint64_t next_read_id;
+    uint64_t next_read_id, next_history_id;
 };
 
 /* MW_ERR_IO with the reason in *ret_why. An old socket file of a dead daemon is replaced; a live

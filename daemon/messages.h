@@ -143,6 +143,25 @@ struct outbox_order {
     uint8_t reason;
 };
 
+/* main → store: history for a person, a piece at a time. */
+struct history_query {
+    enum { HISTORY_OPEN = 1, HISTORY_MORE, HISTORY_END } kind;
+    uint64_t id;
+    uint32_t machine;
+    int64_t span_us; /* OPEN: of a rollup, or 0: raw frames */
+    int64_t from_us, to_us;
+    char point[MW_NAME_MAX + 1]; /* one channel's name, or empty: all */
+};
+
+/* store → main: one piece; after one that is not the last the store waits for MORE or END. */
+struct history_answer {
+    uint64_t id;
+    int result; /* < 0: there is no text, and it is the last */
+    bool last;
+    char *text; /* the receiver frees it */
+    size_t n_text;
+};
+
 /* main → link: what is retained at the broker. */
 struct machine_news {
     uint32_t machine; /* UINT32_MAX: the gateway's own figures */

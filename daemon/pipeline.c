@@ -60,6 +60,7 @@ static int make_rings(struct pipeline *p)
         return MW_ERR_NO_MEMORY;
     mw_ring_init(&p->frames, p->frame_items, sizeof *p->frame_items, n_frames);
     mw_ring_init(&p->orders, p->order_items, sizeof *p->order_items, ORDER_ITEMS);
+    mw_ring_init(&p->queries, p->query_items, sizeof p->query_items[0], PIPELINE_QUERIES);
     mw_ring_init(&p->link_news, p->news_items, sizeof *p->news_items, NEWS_ITEMS);
     p->blob_bytes = MW_DETECTOR_STATE_MAX;
     p->blobs = calloc(PIPELINE_BLOBS, p->blob_bytes);

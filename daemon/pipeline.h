@@ -12,8 +12,9 @@
 #include "daemon/timebase.h"
 #include "daemon/worker.h"
 
-#define PIPELINE_BLOBS 64 /* detector states on their way to the store */
-#define PIPELINE_SPARE 48 /* of them kept free for alerts */
+#define PIPELINE_BLOBS   64 /* detector states on their way to the store */
+#define PIPELINE_QUERIES 16
+#define PIPELINE_SPARE   48 /* of them kept free for alerts */
 
 struct channel_of_point {
     uint32_t machine;
@@ -56,6 +57,9 @@ struct pipeline {
     uint8_t *blobs; /* [PIPELINE_BLOBS][blob_bytes] */
     size_t blob_bytes;
     bool blob_free[PIPELINE_BLOBS];
+    struct mw_ring queries; /* of people, for history */
+    struct history_query query_items[PIPELINE_QUERIES];
+    struct mw_ring *query_answers; /* the store's */
     struct worker *store;
     bool store_news;
     /* to the link */

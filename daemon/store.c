@@ -259,6 +259,7 @@ static int64_t step(void *ctx, const struct clock_time *now)
     if (!s->in_group && serve_link(s) < 0)
         s->retry_us = now->mono_us + RETRY_US;
     tell_highest(s);
+    more = text_serve(s) || more;
     if (more || mw_ring_count(&s->pipeline->orders) > s->n_orders)
         return 0;
     return s->in_group ? s->commit_us - now->mono_us : STORE_IDLE_US;

@@ -36,6 +36,10 @@ struct write_budget {
     uint32_t n_blocks, next; /* since then; the machine whose turn it is */
 };
 
+struct history_text;
+
+#define STORE_QUERY_ANSWERS 4
+
 struct store_stage {
     const struct config *config;
     struct pipeline *pipeline; /* its rings only */
@@ -77,7 +81,11 @@ struct store_stage {
     /* to the link */
     struct mw_ring news;
     struct outbox_news *news_items;
-    uint64_t highest, told; /* newest committed seq; the one the link knows of */
+    /* to main, for people who read history; one at a time */
+    struct mw_ring query_answers;
+    struct history_answer query_answer_items[STORE_QUERY_ANSWERS];
+    struct history_text *reading; /* NULL: nobody reads */
+    uint64_t highest, told;       /* newest committed seq; the one the link knows of */
     uint64_t want_after, request;
     bool wanted;
     /* from the link; owned by it, read here */

@@ -25,6 +25,8 @@ static int make_memory(struct store_stage *s)
         !s->learners || !s->due || !s->report_items || !s->news_items)
         return MW_ERR_NO_MEMORY;
     mw_ring_init(&s->reports, s->report_items, sizeof *s->report_items, REPORT_ITEMS);
+    mw_ring_init(&s->query_answers, s->query_answer_items, sizeof s->query_answer_items[0],
+                 STORE_QUERY_ANSWERS);
     mw_ring_init(&s->news, s->news_items, sizeof *s->news_items, STORE_NEWS_ITEMS);
     return MW_OK;
 }
@@ -101,6 +103,10 @@ void store_stage_destroy(struct store_stage *s)
         return;
     if (s->db && s->outbox_orders)
         write_rest(s, (struct clock_time){ s->retry_us, 0 });
+    text_end(s);
+    struct history_answer answer;
+    while (s->query_answers.items && mw_ring_pop(&s->query_answers, &answer))
+        free(answer.text);
     history_close_all(s);
     struct store_report item;
     while (s->reports.items && mw_ring_pop(&s->reports, &item))

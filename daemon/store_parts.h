@@ -43,6 +43,11 @@ int history_forget_windows(struct store_stage *stage, uint32_t machine);
 /* The clock's offset, where history is not in the database itself. */
 int history_set_clock(struct store_stage *stage, int64_t offset_us, bool synced);
 
+/* store_text.c: history as text for people, a piece in each step, so that alarms come in between.
+ * Returns whether it wants to be called again soon. */
+bool text_serve(struct store_stage *stage);
+void text_end(struct store_stage *stage);
+
 /* learner.c: from history to an installed model. */
 int learner_start(struct store_stage *stage, uint32_t machine);
 int learner_settle_model(struct store_stage *stage, const struct store_order *order, bool accepted);

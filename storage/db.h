@@ -22,7 +22,7 @@ struct store_config {
     int64_t block_us;      /* one history block per machine at least this often; default 60 s */
     bool history_in_ram;   /* it is kept in a database of memory alone and gone at the end */
     int64_t ram_bytes;     /* of that one; default 16 MiB, 4 MiB .. 4 GiB */
-    int64_t day_bytes;     /* to be written in a day: blocks of history give way; default 450 MiB,
+    int64_t day_bytes;     /* to be written in a day: blocks of history give way; default 400 MiB,
                               32 MiB and more, -1: no limit */
     int64_t checkpoint_us; /* a detector's state is stored this often beside the alarms; default 6
                               h, 1 min .. 24 h */

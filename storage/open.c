@@ -35,7 +35,7 @@ static void fill_in(struct store_config *store)
     if (store->ram_bytes == 0)
         store->ram_bytes = 16 * MIB;
     if (store->day_bytes == 0)
-        store->day_bytes = 450 * MIB;
+        store->day_bytes = 400 * MIB;
     if (store->checkpoint_us == 0)
         store->checkpoint_us = 6 * 3600 * SECOND_US;
 }

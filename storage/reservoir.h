@@ -16,7 +16,7 @@
 #include <stdbool.h>
 
 #define RESERVOIR_STATES      4
-#define RESERVOIR_WINDOWS     128 /* of a machine, of all its states, at most */
+#define RESERVOIR_WINDOWS     64 /* of a machine, of all its states, at most */
 #define RESERVOIR_FRAMES_MIN  32
 #define RESERVOIR_WINDOW_ROOM 4096 /* bytes that a window may take, for the bound */
 

@@ -176,10 +176,10 @@ END_TEST
 START_TEST(the_bound_follows_the_room_and_the_number_of_machines)
 {
     struct store_config c = { .max_bytes = INT64_C(4096) * MIB };
-    ck_assert_uint_eq(reservoir_bound(&c, 500), 128);
+    ck_assert_uint_eq(reservoir_bound(&c, 500), 64);
     c.max_bytes = 256 * MIB;
     ck_assert_uint_eq(reservoir_bound(&c, 500), 16);
-    ck_assert_uint_eq(reservoir_bound(&c, 5), 128);
+    ck_assert_uint_eq(reservoir_bound(&c, 5), 64);
     c.max_bytes = 4 * MIB;
     ck_assert_uint_eq(reservoir_bound(&c, 1000), 0);
 }
