@@ -97,11 +97,12 @@ struct learn_progress {
 
 /* What the store stage knows of its writing, since the start. */
 struct store_figures {
-    uint64_t n_syncs_alarms;  /* of the WAL: for alarms and for what people ordered */
-    uint64_t n_syncs_acks;    /* for acknowledgements of the broker */
-    uint64_t n_syncs_history; /* for blocks and rollups */
-    uint64_t n_syncs_states;  /* for detectors' states and all else */
-    uint64_t n_frames_left_out, n_spans_lost; /* for want of write budget; of a working disk */
+    uint64_t n_syncs_alarms;    /* of the WAL: for alarms and for what people ordered */
+    uint64_t n_syncs_acks;      /* for acknowledgements of the broker */
+    uint64_t n_syncs_history;   /* for blocks and rollups */
+    uint64_t n_syncs_states;    /* for detectors' states and all else */
+    uint64_t n_frames_left_out; /* for want of write budget */
+    uint64_t n_frames_pushed_out, n_spans_lost; /* for want of a working disk */
 };
 
 /* store → main. */

@@ -199,11 +199,12 @@ static const char *history_text(const struct store_config *store)
 
 static json_t *history(const struct pipeline *p)
 {
-    return json_pack("{ss sI sI sI sI sI sI}", "kept_in", history_text(&p->config->store), "blocks",
-                     (json_int_t)p->db.n_history_blocks, "rollups", (json_int_t)p->db.n_rollups,
-                     "windows", (json_int_t)p->db.n_windows, "frames_left_out",
-                     (json_int_t)p->store_figures.n_frames_left_out, "spans_lost",
-                     (json_int_t)p->store_figures.n_spans_lost, "rollups_given_up",
+    return json_pack("{ss sI sI sI sI sI sI sI}", "kept_in", history_text(&p->config->store),
+                     "blocks", (json_int_t)p->db.n_history_blocks, "rollups",
+                     (json_int_t)p->db.n_rollups, "windows", (json_int_t)p->db.n_windows,
+                     "frames_left_out", (json_int_t)p->store_figures.n_frames_left_out,
+                     "frames_pushed_out", (json_int_t)p->store_figures.n_frames_pushed_out,
+                     "spans_lost", (json_int_t)p->store_figures.n_spans_lost, "rollups_given_up",
                      (json_int_t)p->db.n_pruned_rollups);
 }
 

@@ -266,11 +266,12 @@ static void end_rollups(struct store_stage *s, const struct clock_time *now)
         return;
     s->rollup_us = now->mono_us + SUM_UP_US;
     s->summing = true;
-    s->figures.n_spans_lost = 0;
+    s->figures.n_spans_lost = s->figures.n_frames_pushed_out = 0;
     for (size_t m = 0; m < s->config->n_machines; m++) {
         if (rollup_end(s->rollups[m], now->mono_us + s->offset_us) > 0)
             s->rollups_due = true;
         s->figures.n_spans_lost += rollup_dropped(s->rollups[m]);
+        s->figures.n_frames_pushed_out += history_dropped(s->writers[m]);
     }
 }
 

@@ -24,13 +24,13 @@ struct history_text {
     size_t n_text;
 };
 
-static void add(struct history_text *t, const char *form, ...)
+__attribute__((format(printf, 2, 3))) static void add(struct history_text *t, const char *form, ...)
 {
     va_list args;
     va_start(args, form);
     int n = vsnprintf(t->text + t->n_text, PIECE_BYTES - t->n_text, form, args);
     va_end(args);
-    if (n > 0)
+    if (n > 0 && (size_t)n < PIECE_BYTES - t->n_text) /* ROOM_BYTES sees to that */
         t->n_text += (size_t)n;
 }
 

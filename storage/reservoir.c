@@ -150,7 +150,7 @@ static double distance(const struct operating_state *state, const struct levels 
 static uint32_t state_for(struct reservoir *r, const struct levels *levels)
 {
     uint32_t best = 0;
-    double least = INFINITY;
+    double least = HUGE_VAL;
     for (uint32_t s = 0; s < r->n_states; s++) {
         double d = distance(&r->states[s], levels, r->n_channels);
         if (d < least) {
