@@ -53,6 +53,30 @@ static void print_head(const json_t *root)
            json_is_true(json_object_get(store, "well")) ? "well" : text_of(store, "text"));
 }
 
+/* What the database costs the disk, since the start. */
+static void print_writing(const json_t *root)
+{
+    const json_t *store = json_object_get(root, "store"), *syncs = json_object_get(store, "syncs");
+    const json_t *history = json_object_get(store, "history");
+    double mib = (double)number_of(store, "bytes_written") / 1048576;
+    long long up_s = number_of(root, "uptime_s"), n_out = number_of(history, "frames_left_out");
+    if (!syncs || !history)
+        return;
+    printf("written %.1f MiB", mib);
+    if (up_s >= 3600)
+        printf(" (%.0f a day)", mib * 86400 / (double)up_s);
+    printf("   syncs: alarms %lld, acknowledgements %lld, history %lld, states %lld, checkpoints "
+           "%lld\n",
+           number_of(syncs, "alarms"), number_of(syncs, "acknowledgements"),
+           number_of(syncs, "history"), number_of(syncs, "states"),
+           number_of(syncs, "checkpoints"));
+    printf("history %s   file %.1f MiB", text_of(history, "kept_in"),
+           (double)number_of(store, "file_bytes") / 1048576);
+    if (n_out > 0)
+        printf("   raw frames left out for the write budget %lld", n_out);
+    putchar('\n');
+}
+
 static void print_buses(const json_t *buses)
 {
     size_t i;
@@ -179,6 +203,7 @@ static void print_all(const json_t *root, const struct client_options *options)
         fputs("\033[H\033[2J", stdout);
     print_head(root);
     if (!options->subject) {
+        print_writing(root);
         print_buses(json_object_get(root, "buses"));
         print_devices(json_object_get(root, "devices"));
     }

@@ -77,7 +77,28 @@ static void add_store_complaint(void *ctx, const struct mw_complaint *complaint)
         setting = "max_size";
     else if (strcmp(setting, "outbox_bytes") == 0)
         setting = "outbox_size";
+    else if (strcmp(setting, "ram_bytes") == 0)
+        setting = "ram_size";
+    else if (strcmp(setting, "day_bytes") == 0)
+        setting = "write_budget";
     (void)mw_complain(to, setting, complaint->value, complaint->rule);
+}
+
+/* Words beside a duration: off and ram. */
+static void read_history(const struct reader *r, const char *text, struct store_config *s)
+{
+    s->no_history = text && strcmp(text, "off") == 0;
+    s->history_in_ram = text && strcmp(text, "ram") == 0;
+    if (!s->no_history && !s->history_in_ram)
+        s->history_us = read_duration(r, "history", text, ZERO_IS_REFUSED, 0);
+}
+
+/* "none" is -1, as the module has it. */
+static int64_t write_budget(const struct reader *r, const char *text)
+{
+    if (text && strcmp(text, "none") == 0)
+        return -1;
+    return read_size(r, "write_budget", text, 0);
 }
 
 static void build_store(struct build *b, const struct node *node)
@@ -89,10 +110,11 @@ static void build_store(struct build *b, const struct node *node)
         read_text(&r, "path", raw->path, s->path, sizeof s->path);
         s->max_bytes = read_size(&r, "max_size", raw->max_size, 0);
         s->outbox_bytes = read_size(&r, "outbox_size", raw->outbox_size, 0);
-        s->no_history = raw->history && strcmp(raw->history, "off") == 0;
-        if (!s->no_history)
-            s->history_us = read_duration(&r, "history", raw->history, ZERO_IS_REFUSED, 0);
+        read_history(&r, raw->history, s);
         s->block_us = read_duration(&r, "block", raw->block, ZERO_IS_REFUSED, 0);
+        s->ram_bytes = read_size(&r, "ram_size", raw->ram_size, 0);
+        s->day_bytes = write_budget(&r, raw->write_budget);
+        s->checkpoint_us = read_duration(&r, "checkpoint", raw->checkpoint, ZERO_IS_REFUSED, 0);
     }
     struct report_settling settling = { b->report, { node ? node : b->document.root } };
     struct mw_complaints to = report_complaints(&settling);

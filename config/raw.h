@@ -110,7 +110,7 @@ struct raw_mqtt {
 };
 
 struct raw_store {
-    char *path, *max_size, *outbox_size, *history, *block;
+    char *path, *max_size, *outbox_size, *history, *block, *ram_size, *write_budget, *checkpoint;
 };
 
 /* Laid under the entries of the lists by graft.c; here for its shape alone. */

@@ -242,9 +242,15 @@ static const struct cyaml_schema_field MQTT[] = {
 };
 
 static const struct cyaml_schema_field STORE[] = {
-    TEXT(struct raw_store, path),        TEXT(struct raw_store, max_size),
-    TEXT(struct raw_store, outbox_size), TEXT(struct raw_store, history),
-    TEXT(struct raw_store, block),       CYAML_FIELD_END,
+    TEXT(struct raw_store, path),
+    TEXT(struct raw_store, max_size),
+    TEXT(struct raw_store, outbox_size),
+    TEXT(struct raw_store, history),
+    TEXT(struct raw_store, block),
+    TEXT(struct raw_store, ram_size),
+    TEXT(struct raw_store, write_budget),
+    TEXT(struct raw_store, checkpoint),
+    CYAML_FIELD_END,
 };
 
 static const struct cyaml_schema_field DEFAULT_RTU[] = {

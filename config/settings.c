@@ -183,9 +183,17 @@ void settings_store(const struct store_config *s, setting_fn *tell, void *ctx)
     say_size(&t, "outbox_size", s->outbox_bytes);
     if (s->no_history)
         tell(ctx, "history", "off");
+    else if (s->history_in_ram)
+        tell(ctx, "history", "ram");
     else
         say_duration(&t, "history", s->history_us);
+    say_size(&t, "ram_size", s->ram_bytes);
     say_duration(&t, "block", s->block_us);
+    if (s->day_bytes < 0)
+        tell(ctx, "write_budget", "none");
+    else
+        say_size(&t, "write_budget", s->day_bytes);
+    say_duration(&t, "checkpoint", s->checkpoint_us);
 }
 
 /* ---- wires ---- */

@@ -196,19 +196,22 @@ static void serve(struct control *control, struct control_client *client,
         control_begin_read(control, client, rest, now);
     else if (strcmp(verb, "reload") == 0 && control->reload)
         begin_reload(control, client, now->mono_us);
+    else if (strcmp(verb, "history") == 0)
+        control_begin_history(control, client, rest, now);
     else if (strcmp(verb, "record") == 0)
         control_begin_record(control, client, rest, now);
     else
         client->reply = strdup(answer(control->pipeline, verb, rest ? rest : "", now));
     client->n_reply = client->reply ? strlen(client->reply) : 0;
-    if (!client->reply && client->read_id == 0 && client->reload == 0 && !client->records)
+    if (!client->reply && client->read_id == 0 && client->reload == 0 && !client->records &&
+        client->history_id == 0)
         drop(client);
 }
 
 static void receive(struct control *control, struct control_client *client,
                     const struct clock_time *now)
 {
-    bool waits = client->read_id != 0 || client->reload != 0;
+    bool waits = client->read_id != 0 || client->reload != 0 || client->history_id != 0;
     if (waits)
         client->n_request = 0;
     size_t room = sizeof client->request - 1 - client->n_request;
@@ -231,7 +234,8 @@ static void receive(struct control *control, struct control_client *client,
     }
 }
 
-static void send_on(struct control_client *client)
+static void send_on(struct control *control, struct control_client *client,
+                    const struct clock_time *now)
 {
     ssize_t n = send(client->fd, client->reply + client->sent, client->n_reply - client->sent,
                      MSG_NOSIGNAL);
@@ -239,7 +243,9 @@ static void send_on(struct control_client *client)
         return;
     if (n > 0)
         client->sent += (size_t)n;
-    if (n <= 0 || client->sent == client->n_reply)
+    if (n > 0 && client->sent == client->n_reply && client->history_goes_on)
+        control_next_history(control, client, now);
+    else if (n <= 0 || client->sent == client->n_reply)
         drop(client);
 }
 
@@ -263,6 +269,7 @@ void control_step(struct control *control, const struct clock_time *now)
     admit(control, now->mono_us);
     control_take_answers(control);
     answer_reloads(control);
+    control_take_history(control, now);
     recorder_step(&control->recorder, control->pipeline->buses, control->pipeline->n_buses, now);
     bool listener = false;
     for (int i = 0; i < CONTROL_CLIENTS; i++) {
@@ -272,7 +279,7 @@ void control_step(struct control *control, const struct clock_time *now)
         else if (client->fd >= 0 && !client->reply)
             receive(control, client, now);
         if (client->fd >= 0 && client->reply)
-            send_on(client);
+            send_on(control, client, now);
         if (client->fd >= 0 && now->mono_us > client->until_us)
             drop(client);
         listener = listener || (client->fd >= 0 && client->records);
@@ -281,12 +288,28 @@ void control_step(struct control *control, const struct clock_time *now)
         recorder_end(&control->recorder);
 }
 
+/* The store ends every reading; what had been asked is forgotten. */
+static void control_end_history(struct control *control)
+{
+    struct history_query query;
+    struct history_answer answer;
+    while (mw_ring_pop(&control->pipeline->queries, &query))
+        ;
+    while (control->pipeline->query_answers &&
+           mw_ring_pop(control->pipeline->query_answers, &answer))
+        free(answer.text);
+    for (int i = 0; i < CONTROL_CLIENTS; i++)
+        if (control->clients[i].fd >= 0 && control->clients[i].history_id != 0)
+            drop(&control->clients[i]);
+}
+
 void control_reloaded(struct control *control, const struct config *fresh,
                       const struct config_diff *diff, bool wires_touched)
 {
     bool goes_on = !wires_touched && control->pipeline->config->n_buses == fresh->n_buses;
     for (uint32_t b = 0; goes_on && b < fresh->n_buses; b++)
         goes_on = diff->buses[b] == b;
+    control_end_history(control);
     if (wires_touched)
         control_end_reads(control);
     if (control->recorder.on && goes_on) {

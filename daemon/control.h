@@ -10,6 +10,9 @@
  *   read BUS UNIT KIND ADDRESS COUNT
  *                      one read between the polls; KIND holding, input, coil, discrete
  *   reload             reads the configuration again; the answer comes once that is done
+ *   history MACHINE SPAN FROM TO [POINT]
+ *                      SPAN raw, 10min, 1h; FROM and TO UTC microseconds: semicolon-separated text,
+ *                      a head first; one reader at a time. POINT a channel's name
  *   record BUS|* [names]
  *                      a trace (docs/SPEC-trace.md), until the client hangs up; one at a time
  */
@@ -31,9 +34,11 @@ struct control_client {
     size_t n_request;
     char *reply; /* owned */
     size_t n_reply, sent;
-    uint64_t read_id; /* waits for this answer of a bus; 0: no */
-    uint64_t reload;  /* waits for the reload of this ticket; 0: no */
-    bool records;     /* what is sent is the recorder's text */
+    uint64_t read_id;     /* waits for this answer of a bus; 0: no */
+    uint64_t reload;      /* waits for the reload of this ticket; 0: no */
+    bool records;         /* what is sent is the recorder's text */
+    uint64_t history_id;  /* waits for the store's next piece of history; 0: no */
+    bool history_goes_on; /* the reply in hand is not the last piece */
 };
 
 struct control {
@@ -43,7 +48,7 @@ struct control {
     struct control_client clients[CONTROL_CLIENTS];
     struct recorder recorder;
     struct reload *reload; /* borrowed; may be NULL */
-    uint64_t next_read_id;
+    uint64_t next_read_id, next_history_id;
 };
 
 /* MW_ERR_IO with the reason in *ret_why. An old socket file of a dead daemon is replaced; a live

@@ -306,6 +306,7 @@ static int make_store(struct gateway *g, const struct clock_time *now)
     }
     journal_db(&report);
     g->store.stage = store_stage(g->store_stage);
+    g->pipeline->query_answers = &g->store_stage->query_answers;
     return MW_OK;
 }
 

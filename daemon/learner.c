@@ -74,47 +74,100 @@ static bool is_whole(const struct machine_config *machine, const struct mw_frame
     return true;
 }
 
-static int open_reader(struct store_stage *s, uint32_t machine, int64_t from_us,
-                       struct history_reader **ret_reader)
+/* Of the newest history, or of the windows kept for training that end before it. */
+static int open_reader(struct store_stage *s, uint32_t machine, bool windows, int64_t from_us,
+                       int64_t to_us, struct history_reader **ret_reader)
 {
     const struct mw_detector_config *d = &s->config->machines[machine].detector;
     const char *names[MW_MAX_CHANNELS];
     for (uint16_t c = 0; c < d->n_channels; c++)
         names[c] = d->channels[c].name;
-    return history_reader_open(ret_reader, s->db, s->machines[machine], names, d->n_channels,
-                               from_us, INT64_MAX);
+    return windows ? history_windows_open(ret_reader, s->history, s->history_machines[machine],
+                                          names, d->n_channels, INT64_MIN, to_us)
+                   : history_reader_open(ret_reader, s->history, s->history_machines[machine],
+                                         names, d->n_channels, from_us, to_us);
 }
 
-/* Frames with every channel of the model valid; those before the first 'skip' of them are passed
- * over, the rest exported (export NULL: counted only). */
-static int walk(struct store_stage *s, uint32_t machine, uint32_t skip, struct spool_export *export,
-                uint32_t *ret_n)
+/* Whole frames are counted in *n, the first 'skip' of them passed over, the rest exported (export
+ * NULL: counted only). *ret_first_us: of the first frame. */
+struct walk {
+    uint32_t skip, n;
+    struct spool_export *export;
+    int64_t first_us;
+};
+
+static int walk_along(struct store_stage *s, uint32_t machine, struct history_reader *reader,
+                      struct walk *w)
 {
-    struct history_reader *reader = NULL;
     struct mw_frame frame;
-    uint32_t n = 0;
-    int result = open_reader(s, machine, s->learners[machine].from_us, &reader);
+    int result = MW_OK;
     while (result >= 0) {
         result = history_reader_next(reader, &frame, NULL);
-        if (result == MW_ERR_CORRUPT)
+        if (result == MW_ERR_CORRUPT) {
             result = MW_OK; /* the reader goes on behind the damaged block */
-        else if (result >= 0 && is_whole(&s->config->machines[machine], &frame) && n++ >= skip &&
-                 export)
-            result = spool_export_row(export, &frame);
+            continue;
+        }
+        if (result < 0 || !is_whole(&s->config->machines[machine], &frame))
+            continue;
+        if (w->first_us == INT64_MAX)
+            w->first_us = frame.at_us;
+        if (w->n++ >= w->skip && w->export)
+            result = spool_export_row(w->export, &frame);
     }
-    history_reader_close(reader);
-    *ret_n = n;
     return result == MW_ERR_NOT_FOUND ? MW_OK : result;
 }
 
-static void export_rows(struct store_stage *s, uint32_t machine, uint32_t n_rows, int64_t now_us)
+static int walk_one(struct store_stage *s, uint32_t machine, bool windows, int64_t to_us,
+                    struct walk *w)
+{
+    struct history_reader *reader = NULL;
+    int result = open_reader(s, machine, windows, s->learners[machine].from_us, to_us, &reader);
+    if (result >= 0)
+        result = walk_along(s, machine, reader, w);
+    history_reader_close(reader);
+    return result;
+}
+
+/* How many whole frames the newest history has, and, where those are too few, the windows kept for
+ * training that are older than it: *ret_n_windows, ending before *ret_first_us. */
+static int count_frames(struct store_stage *s, uint32_t machine, uint32_t n_wanted, uint32_t *ret_n,
+                        uint32_t *ret_n_windows, int64_t *ret_first_us)
+{
+    struct walk raw = { .first_us = INT64_MAX }, windows = { .first_us = INT64_MAX };
+    int result = walk_one(s, machine, false, INT64_MAX, &raw);
+    if (result >= 0 && raw.n < n_wanted)
+        result = walk_one(s, machine, true, raw.first_us, &windows);
+    *ret_n = raw.n;
+    *ret_n_windows = windows.n;
+    *ret_first_us = raw.first_us;
+    return result;
+}
+
+/* The newest n_wanted frames, those of windows first. */
+static int export_frames(struct store_stage *s, uint32_t machine, uint32_t n_wanted,
+                         struct spool_export *export)
+{
+    uint32_t n, n_windows;
+    int64_t first_us;
+    int result = count_frames(s, machine, n_wanted, &n, &n_windows, &first_us);
+    if (result < 0)
+        return result;
+    struct walk windows = { .export = export, .first_us = INT64_MAX },
+                raw = { .export = export, .first_us = INT64_MAX };
+    raw.skip = n > n_wanted ? n - n_wanted : 0;
+    windows.skip = n + n_windows > n_wanted ? n + n_windows - n_wanted : 0;
+    if (n < n_wanted)
+        result = walk_one(s, machine, true, first_us, &windows);
+    return result < 0 ? result : walk_one(s, machine, false, INT64_MAX, &raw);
+}
+
+static void export_rows(struct store_stage *s, uint32_t machine, int64_t now_us)
 {
     struct learner *l = &s->learners[machine];
     struct spool_export *export = NULL;
-    uint32_t skip = n_rows - l->progress.n_wanted, n = 0;
     int result = spool_export_open(&export, s->config->spool, &s->config->machines[machine]);
     if (result >= 0) {
-        result = walk(s, machine, skip, export, &n);
+        result = export_frames(s, machine, l->progress.n_wanted, export);
         int closed = spool_export_close(export, result < 0);
         result = result < 0 ? result : closed;
     }
@@ -144,21 +197,8 @@ static int choose_from(struct store_stage *s, uint32_t machine, int64_t utc_us)
          result >= 0 && l->from_us > 0 && n < UINT64_C(2) * l->progress.n_wanted;) {
         span_us *= 2;
         l->from_us = utc_us > span_us ? utc_us - span_us : 0;
-        result = history_count(s->db, s->machines[machine], l->from_us, &n);
+        result = history_count(s->history, s->history_machines[machine], l->from_us, &n);
     }
-    return result;
-}
-
-/* What waits in memory belongs to the newest history. */
-static int write_pending(struct store_stage *s, uint32_t machine, int64_t now_us)
-{
-    if (!history_pending(s->writers[machine]))
-        return MW_OK;
-    int result = store_open_group(s, now_us);
-    if (result >= 0)
-        result = history_write(s->writers[machine], s->db);
-    s->due[machine] = false;
-    store_close_group(s, now_us);
     return result;
 }
 
@@ -174,11 +214,16 @@ void learner_count(struct store_stage *s, const struct frame_record *record)
 static int count_rows(struct store_stage *s, uint32_t machine, const struct clock_time *now,
                       uint32_t *ret_n)
 {
-    int result = write_pending(s, machine, now->mono_us);
+    uint32_t n = 0, n_windows = 0;
+    int64_t first_us;
+    int result = history_flush(s, machine, now->mono_us); /* it is part of the newest */
     if (result >= 0)
         result = choose_from(s, machine, now->utc_us);
     if (result >= 0)
-        result = walk(s, machine, UINT32_MAX, NULL, ret_n);
+        result = count_frames(s, machine, s->learners[machine].progress.n_wanted, &n, &n_windows,
+                              &first_us);
+    if (result >= 0)
+        *ret_n = n + n_windows;
     return result;
 }
 
@@ -200,7 +245,7 @@ static void collect(struct store_stage *s, uint32_t machine, const struct clock_
         learner_report(s, machine);
     }
     if (n >= wanted)
-        export_rows(s, machine, n, now->mono_us);
+        export_rows(s, machine, now->mono_us);
 }
 
 static void bring_home(struct store_stage *s, uint32_t machine, const struct clock_time *now)

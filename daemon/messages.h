@@ -96,6 +96,16 @@ struct learn_progress {
     char text[120];
 };
 
+/* What the store stage knows of its writing, since the start. */
+struct store_figures {
+    uint64_t n_syncs_alarms;    /* of the WAL: for alarms and for what people ordered */
+    uint64_t n_syncs_acks;      /* for acknowledgements of the broker */
+    uint64_t n_syncs_history;   /* for blocks and rollups */
+    uint64_t n_syncs_states;    /* for detectors' states and all else */
+    uint64_t n_frames_left_out; /* for want of write budget */
+    uint64_t n_frames_pushed_out, n_spans_lost; /* for want of a working disk */
+};
+
 /* store → main. */
 struct store_report {
     enum {
@@ -111,6 +121,7 @@ struct store_report {
     int blob;
     uint64_t seq; /* STORE_ALERTED: the number the alert got */
     struct db_stats stats;
+    struct store_figures figures;
     struct learn_progress learn;
     uint8_t *model; /* STORE_MODEL: the receiver frees it */
     size_t n_model;
@@ -132,6 +143,25 @@ struct outbox_order {
     uint64_t seq;     /* WANT: messages above this */
     uint64_t request; /* WANT: counts up */
     uint8_t reason;
+};
+
+/* main → store: history for a person, a piece at a time. */
+struct history_query {
+    enum { HISTORY_OPEN = 1, HISTORY_MORE, HISTORY_END } kind;
+    uint64_t id;
+    uint32_t machine;
+    int64_t span_us; /* OPEN: of a rollup, or 0: raw frames */
+    int64_t from_us, to_us;
+    char point[MW_NAME_MAX + 1]; /* one channel's name, or empty: all */
+};
+
+/* store → main: one piece; after one that is not the last the store waits for MORE or END. */
+struct history_answer {
+    uint64_t id;
+    int result; /* < 0: there is no text, and it is the last */
+    bool last;
+    char *text; /* the receiver frees it */
+    size_t n_text;
 };
 
 /* main → link: what is retained at the broker. */

@@ -16,8 +16,7 @@
 #define NEWS_ITEMS   1024
 #define TICK_US      200000
 #define MINUTE_US    60000000
-#define STATE_US     60000000 /* detector states are saved this often beside the alarms */
-#define SAMPLES_STEP 4096     /* taken from one bus in one step, so that all get their turn */
+#define SAMPLES_STEP 4096 /* taken from one bus in one step, so that all get their turn */
 
 /* ---- life ---- */
 
@@ -58,6 +57,7 @@ static int make_rings(struct pipeline *p)
     if (!p->order_items || !p->news_items)
         return MW_ERR_NO_MEMORY;
     mw_ring_init(&p->orders, p->order_items, sizeof *p->order_items, ORDER_ITEMS);
+    mw_ring_init(&p->queries, p->query_items, sizeof p->query_items[0], PIPELINE_QUERIES);
     mw_ring_init(&p->link_news, p->news_items, sizeof *p->news_items, NEWS_ITEMS);
     p->blob_bytes = MW_DETECTOR_STATE_MAX;
     p->blobs = calloc(PIPELINE_BLOBS, p->blob_bytes);
@@ -272,7 +272,7 @@ static bool save_states(struct pipeline *p, int64_t now_us)
 {
     for (size_t i = 0; i < p->config->n_machines; i++) {
         struct machine *m = p->machines[i];
-        if (now_us - m->saved_us < STATE_US || m->n_frames == 0)
+        if (now_us - m->saved_us < p->config->store.checkpoint_us || m->n_frames == 0)
             continue;
         /* Alarms come first: states leave most blobs and most of the ring to them. */
         if (mw_ring_count(&p->orders) > ORDER_ITEMS / 4 || handover_free_blobs(p) <= PIPELINE_SPARE)
@@ -360,7 +360,10 @@ void pipeline_store_report(struct pipeline *p, struct store_report *report,
         if (report->machine < p->config->n_machines)
             p->machines[report->machine]->last_alert_seq = report->seq;
         break;
-    case STORE_STATS: p->db = report->stats; break;
+    case STORE_STATS:
+        p->db = report->stats;
+        p->store_figures = report->figures;
+        break;
     case STORE_LEARNING: p->machines[report->machine]->learn = report->learn; break;
     case STORE_MODEL: take_model(p->machines[report->machine], report); break;
     case STORE_TROUBLE:
@@ -448,7 +451,7 @@ int pipeline_learn(struct pipeline *p, const char *machine)
 void pipeline_begin_saving(struct pipeline *p)
 {
     for (size_t i = 0; i < p->config->n_machines; i++)
-        p->machines[i]->saved_us = INT64_MIN / 2;
+        p->machines[i]->saved_us = INT64_MIN / 2; /* older than any interval */
 }
 
 bool pipeline_save_some(struct pipeline *p, int64_t now_us)

@@ -13,8 +13,9 @@
 #include "daemon/timebase.h"
 #include "daemon/worker.h"
 
-#define PIPELINE_BLOBS 64 /* detector states on their way to the store */
-#define PIPELINE_SPARE 48 /* of them kept free for alerts */
+#define PIPELINE_BLOBS   64 /* detector states on their way to the store */
+#define PIPELINE_QUERIES 16
+#define PIPELINE_SPARE   48 /* of them kept free for alerts */
 
 struct channel_of_point {
     uint32_t machine;
@@ -80,6 +81,9 @@ struct pipeline {
     uint8_t *blobs; /* [PIPELINE_BLOBS][blob_bytes] */
     size_t blob_bytes;
     bool blob_free[PIPELINE_BLOBS];
+    struct mw_ring queries; /* of people, for history */
+    struct history_query query_items[PIPELINE_QUERIES];
+    struct mw_ring *query_answers; /* the store's */
     struct worker *store;
     bool store_news;
     /* to the link */
@@ -88,6 +92,7 @@ struct pipeline {
     struct worker *link;
     /* newest figures of the other stages */
     struct db_stats db;
+    struct store_figures store_figures;
     struct link_report link_report;
     char trouble[160]; /* of the store; empty: well */
 };

@@ -183,15 +183,41 @@ static uint64_t samples_lost(const struct pipeline *p)
     return n;
 }
 
+static json_t *syncs(const struct pipeline *p)
+{
+    const struct store_figures *f = &p->store_figures;
+    return json_pack("{sI sI sI sI sI}", "alarms", (json_int_t)f->n_syncs_alarms,
+                     "acknowledgements", (json_int_t)f->n_syncs_acks, "history",
+                     (json_int_t)f->n_syncs_history, "states", (json_int_t)f->n_syncs_states,
+                     "checkpoints", (json_int_t)p->db.n_syncs_database);
+}
+
+static const char *history_text(const struct store_config *store)
+{
+    return store->no_history ? "off" : store->history_in_ram ? "ram" : "disk";
+}
+
+static json_t *history(const struct pipeline *p)
+{
+    return json_pack("{ss sI sI sI sI sI sI sI}", "kept_in", history_text(&p->config->store),
+                     "blocks", (json_int_t)p->db.n_history_blocks, "rollups",
+                     (json_int_t)p->db.n_rollups, "windows", (json_int_t)p->db.n_windows,
+                     "frames_left_out", (json_int_t)p->store_figures.n_frames_left_out,
+                     "frames_pushed_out", (json_int_t)p->store_figures.n_frames_pushed_out,
+                     "spans_lost", (json_int_t)p->store_figures.n_spans_lost, "rollups_given_up",
+                     (json_int_t)p->db.n_pruned_rollups);
+}
+
 static json_t *store(const struct pipeline *p)
 {
     return json_pack(
-        "{sb ss sI sI sI sI sI sI sI sI}", "well", p->trouble[0] == 0, "text", p->trouble,
+        "{sb ss sI sI sI sI sI sI sI sI sI so so}", "well", p->trouble[0] == 0, "text", p->trouble,
         "commits", (json_int_t)p->db.n_commits, "errors", (json_int_t)p->db.n_errors,
         "history_frames", (json_int_t)p->db.n_history_frames, "outbox_waiting",
         (json_int_t)p->db.outbox_waiting, "outbox_dropped", (json_int_t)p->db.outbox_dropped,
         "file_bytes", (json_int_t)p->db.file_bytes, "frames_lost", (json_int_t)p->frames.n_dropped,
-        "samples_lost", (json_int_t)samples_lost(p));
+        "samples_lost", (json_int_t)samples_lost(p), "bytes_written",
+        (json_int_t)p->db.n_bytes_written, "syncs", syncs(p), "history", history(p));
 }
 
 /* The answer as it grows. Ten thousand points as one tree of objects would be some 12 MiB. */

@@ -6,13 +6,11 @@
 
 #include <string.h>
 
-#define STATS_US         1000000
-#define PRUNE_US         60000000
-#define RETRY_US         1000000
-#define FULL_US          10000
-#define FRAMES_STEP      2048
-#define CORRECT_STEP     64
-#define CORRECT_AGAIN_US 60000000
+#define STATS_US     1000000
+#define RETRY_US     1000000
+#define FULL_US      10000
+#define FRAMES_STEP  2048
+#define ALARM_BLOCKS 10 /* written after an alarm's change whatever the write budget says */
 /* What one group can tell main: a blob and an alert of each order, and the rest of a step. */
 #define REPORTS_STEP (4 * STORE_GROUP_MAX)
 
@@ -59,6 +57,8 @@ static int put_alert(struct store_stage *s, const struct store_order *order)
         result = store_put_blob(s, order);
     if (result < 0)
         return result;
+    if (order->machine < s->config->n_machines)
+        s->keeps[order->machine] = ALARM_BLOCKS;
     s->committed[s->n_committed++] =
         (struct store_report){ .kind = STORE_ALERTED, .machine = order->machine, .seq = alert.seq };
     return MW_OK;
@@ -69,14 +69,22 @@ static int set_clock(struct store_stage *s, const struct store_order *order)
     s->correcting = true;
     s->offset_us = order->offset_us;
     s->synced = order->synced;
-    return timebase_set(s->db, order->offset_us, order->synced);
+    int result = timebase_set(s->db, order->offset_us, order->synced);
+    return result < 0 ? result : history_set_clock(s, order->offset_us, order->synced);
+}
+
+/* One that a person waits for says that the machine's present level is right. */
+static int put_state(struct store_stage *s, const struct store_order *order)
+{
+    int result = store_put_blob(s, order);
+    return result >= 0 && order->urgent ? history_forget_windows(s, order->machine) : result;
 }
 
 static int do_order(struct store_stage *s, const struct store_order *order)
 {
     switch (order->kind) {
     case STORE_ALERT: return put_alert(s, order);
-    case STORE_STATE: return store_put_blob(s, order);
+    case STORE_STATE: return put_state(s, order);
     case STORE_LEARN: return learner_start(s, order->machine);
     case STORE_ACTIVATE: return learner_settle_model(s, order, true);
     case STORE_REJECT: return learner_settle_model(s, order, false);
@@ -141,6 +149,7 @@ static int apply_outbox_orders(struct store_stage *s, int64_t now_us)
             result = outbox_dead_letter(s->db, order.seq, order.reason);
         if (result < 0)
             return result;
+        s->holds_acks = true;
         s->n_outbox_orders++;
     }
     return MW_OK;
@@ -183,62 +192,36 @@ static void tell_highest(struct store_stage *s)
 bool store_take_frames(struct store_stage *s)
 {
     struct frame_record record;
-    for (int i = 0; i < FRAMES_STEP && mw_ring_pop(&s->pipeline->frames, &record); i++) {
-        struct history_writer *writer = s->writers[record.machine];
-        bool waits = s->due[record.machine];
-        learner_count(s, &record);
-        if (history_add(writer, &record.frame, record.score) > 0)
-            s->due[record.machine] = true;
-        /* While nothing can be written, waiting would only fill the ring as well. */
-        if (!waits && !s->failing && history_is_full(writer))
+    for (int i = 0; i < FRAMES_STEP && mw_ring_pop(&s->pipeline->frames, &record); i++)
+        if (history_take(s, &record))
             break;
-    }
     return mw_ring_count(&s->pipeline->frames) > 0;
 }
 
-/* Retention first: after a full disk it is what lets history be written again. */
-static int prune(struct store_stage *s, const struct clock_time *now)
-{
-    if (now->mono_us < s->prune_us)
-        return MW_OK;
-    int result = store_open_group(s, now->mono_us);
-    if (result >= 0)
-        result = db_prune(s->db, s->synced ? now->mono_us + s->offset_us : 0);
-    if (result >= 0)
-        s->prune_us = now->mono_us + PRUNE_US;
-    return result;
-}
-
-/* A block for which there is no room waits: history must not hold up alarms. */
-int store_write_blocks(struct store_stage *s, int64_t now_us)
-{
-    for (size_t m = 0; m < s->config->n_machines; m++) {
-        if (!s->due[m])
-            continue;
-        int result = store_open_group(s, now_us);
-        if (result >= 0)
-            result = history_write(s->writers[m], s->db);
-        if (result == MW_ERR_NO_SPACE) {
-            /* Retention may make room. */
-            if (s->prune_us > now_us + RETRY_US)
-                s->prune_us = now_us + RETRY_US;
-            return MW_OK;
-        }
-        if (result < 0)
-            return result;
-        s->due[m] = false;
-    }
-    return MW_OK;
-}
-
 /* ---- the step ---- */
+
+/* Of the database, with what history in memory has counted by itself. */
+static struct db_stats stats_of(const struct store_stage *s)
+{
+    struct db_stats stats = db_stats(s->db);
+    if (s->history == s->db)
+        return stats;
+    struct db_stats ram = db_stats(s->history);
+    stats.n_history_frames = ram.n_history_frames;
+    stats.n_history_blocks = ram.n_history_blocks;
+    stats.n_rollups = ram.n_rollups;
+    stats.n_windows = ram.n_windows;
+    stats.n_pruned_rollups = ram.n_pruned_rollups;
+    return stats;
+}
 
 static void hand_out_stats(struct store_stage *s, int64_t now_us)
 {
     if (now_us < s->stats_us)
         return;
     s->stats_us = now_us + STATS_US;
-    store_report(s, &(struct store_report){ .kind = STORE_STATS, .stats = db_stats(s->db) });
+    store_report(s, &(struct store_report){
+                        .kind = STORE_STATS, .stats = stats_of(s), .figures = s->figures });
 }
 
 /* Acknowledgements, alarms and history are groups of their own: where one cannot be stored, the
@@ -255,38 +238,6 @@ int store_apply_all(struct store_stage *s, const struct clock_time *now)
     return result;
 }
 
-/* A few blocks at a time, behind everything else and in groups of their own: where they cannot be
- * stored, say on a full disk, acknowledgements still can. */
-static int correct_history(struct store_stage *s, int64_t now_us)
-{
-    uint32_t n = 0;
-    if (!s->correcting || now_us < s->correct_us)
-        return MW_OK;
-    int result = store_close_group(s, now_us);
-    if (result < 0 || db_begin(s->db) < 0)
-        return result;
-    result = timebase_correct(s->db, CORRECT_STEP, &n);
-    if (result >= 0)
-        result = db_commit(s->db);
-    else
-        db_rollback(s->db);
-    if (result < 0)
-        s->correct_us = now_us + CORRECT_AGAIN_US;
-    else
-        s->correcting = n > 0;
-    return MW_OK;
-}
-
-static int keep_history(struct store_stage *s, const struct clock_time *now)
-{
-    int result = prune(s, now);
-    if (result >= 0)
-        result = store_write_blocks(s, now->mono_us);
-    if (result >= 0)
-        result = correct_history(s, now->mono_us);
-    return result;
-}
-
 static int64_t step(void *ctx, const struct clock_time *now)
 {
     struct store_stage *s = ctx;
@@ -299,7 +250,7 @@ static int64_t step(void *ctx, const struct clock_time *now)
         return FULL_US;
     int result = store_apply_all(s, now);
     if (result >= 0)
-        result = keep_history(s, now);
+        result = history_keep(s, now);
     if (result < 0)
         store_abandon_group(s, "cannot store", result, now->mono_us);
     learner_step(s, now);
@@ -308,6 +259,7 @@ static int64_t step(void *ctx, const struct clock_time *now)
     if (!s->in_group && serve_link(s) < 0)
         s->retry_us = now->mono_us + RETRY_US;
     tell_highest(s);
+    more = text_serve(s) || more;
     if (more || mw_ring_count(&s->pipeline->orders) > s->n_orders)
         return 0;
     return s->in_group ? s->commit_us - now->mono_us : STORE_IDLE_US;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stage: what must become durable, in one transaction per group; the outbox towards the link and
  * back; data sets for training and the models that return. The only user of the database, and it
- * never waits for the network. Alarms are committed at once, history and acknowledgements in
- * groups of STORE_GROUP_US. */
+ * never waits for the network. Alarms are committed at once, acknowledgements in groups of
+ * STORE_GROUP_US, history at most once a second. */
 #ifndef MW_DAEMON_STORE_H
 #define MW_DAEMON_STORE_H
 
@@ -12,6 +12,7 @@
 #include "daemon/pipeline.h"
 #include "daemon/worker.h"
 #include "storage/history.h"
+#include "storage/rollup.h"
 
 #define STORE_GROUP_US  200000
 #define STORE_GROUP_MAX 64 /* orders in one transaction */
@@ -26,17 +27,41 @@ struct learner {
     int64_t since_us; /* monotonic: training began */
 };
 
+/* What a day may be written, and what raw history may still take of it. */
+struct write_budget {
+    int64_t at_us;           /* monotonic: when it was looked at last */
+    uint64_t seen_bytes;     /* of the database's meter then */
+    double left, charged;    /* bytes; charged: guessed for blocks since then */
+    double block_bytes;      /* what a block costs, going by those before */
+    uint32_t n_blocks, next; /* since then; the machine whose turn it is */
+};
+
+struct history_text;
+
+#define STORE_QUERY_ANSWERS 4
+
 struct store_stage {
     const struct config *config;
     struct pipeline *pipeline; /* its rings only */
     struct worker *main, *link;
     struct db *db;
     uint32_t *machines; /* numbers in the database */
+    /* Where history is kept: in the database itself, or in one of memory alone. */
+    struct db *history;
+    uint32_t *history_machines; /* numbers in that one */
     struct history_writer **writers;
-    bool *due; /* a machine's block waits to be written */
+    struct rollup_writer **rollups;
+    bool *due;      /* a machine's block waits to be written */
+    uint8_t *keeps; /* blocks to come that are written whatever the budget says: after an alarm */
+    bool rollups_due, summing;
+    bool hurry;                    /* a writer is full */
+    int64_t history_us, rollup_us; /* monotonic: history is not written, rollups not ended before */
+    struct write_budget budget;
+    struct store_figures figures;
     struct learner *learners;
     bool in_group; /* a transaction is open */
     bool urgent;   /* it holds what must not wait */
+    bool holds_acks, holds_history;
     bool failing;
     bool correcting;    /* history of a clock that was set later waits to be moved */
     int64_t correct_us; /* monotonic: not tried before */
@@ -56,7 +81,11 @@ struct store_stage {
     /* to the link */
     struct mw_ring news;
     struct outbox_news *news_items;
-    uint64_t highest, told; /* newest committed seq; the one the link knows of */
+    /* to main, for people who read history; one at a time */
+    struct mw_ring query_answers;
+    struct history_answer query_answer_items[STORE_QUERY_ANSWERS];
+    struct history_text *reading; /* NULL: nobody reads */
+    uint64_t highest, told;       /* newest committed seq; the one the link knows of */
     uint64_t want_after, request;
     bool wanted;
     /* from the link; owned by it, read here */
@@ -84,10 +113,12 @@ void restore_device(struct db *db, const char *device, struct alarm *alarm);
 
 /* What has the numbers of one configuration's machines. */
 struct store_parts {
-    uint32_t *machines;
+    uint32_t *machines, *history_machines;
     struct history_writer **writers; /* [n] owned; those that go on are moved in at the end */
+    struct rollup_writer **rollups;  /* likewise */
     struct learner *learners;
     bool *due;
+    uint8_t *keeps;
     size_t n;
 };
 

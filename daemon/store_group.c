@@ -43,7 +43,7 @@ int store_open_group(struct store_stage *s, int64_t now_us)
     if (result < 0)
         return result;
     s->in_group = true;
-    s->urgent = false;
+    s->urgent = s->holds_acks = s->holds_history = false;
     s->commit_us = now_us + STORE_GROUP_US;
     return MW_OK;
 }
@@ -82,12 +82,32 @@ static void tell_committed(struct store_stage *s)
     s->n_committed = 0;
 }
 
+/* Syncs of the WAL are told apart by the most important thing that one was for. */
+static void count_syncs(struct store_stage *s, uint64_t n)
+{
+    struct store_figures *f = &s->figures;
+    if (s->urgent)
+        f->n_syncs_alarms += n;
+    else if (s->holds_acks)
+        f->n_syncs_acks += n;
+    else if (s->holds_history)
+        f->n_syncs_history += n;
+    else
+        f->n_syncs_states += n;
+}
+
 int store_close_group(struct store_stage *s, int64_t now_us)
 {
     if (!s->in_group)
         return MW_OK;
     s->in_group = false;
+    struct db_stats before = db_stats(s->db);
     int result = db_commit(s->db);
+    struct db_stats after = db_stats(s->db);
+    /* A checkpoint syncs the WAL once more before the database. */
+    uint64_t n_checkpoints = after.n_syncs_database - before.n_syncs_database;
+    uint64_t n_wal = after.n_syncs_wal - before.n_syncs_wal;
+    count_syncs(s, n_wal > n_checkpoints ? n_wal - n_checkpoints : 0);
     if (result < 0) {
         store_abandon_group(s, "cannot commit", result, now_us);
         return result;

@@ -2,63 +2,40 @@
 #include "base/result.h"
 #include "daemon/store_parts.h"
 #include "storage/outbox.h"
+#include "storage/reservoir.h"
 #include "storage/timebase.h"
 
 #include <stdlib.h>
 
 #define REPORT_ITEMS 512
-#define SPARE_FRAMES 16
 
 static int make_memory(struct store_stage *s)
 {
     size_t n = s->config->n_machines + 1;
     s->machines = calloc(n, sizeof *s->machines);
+    s->history_machines = calloc(n, sizeof *s->history_machines);
     s->writers = calloc(n, sizeof(struct history_writer *));
+    s->rollups = calloc(n, sizeof(struct rollup_writer *));
+    s->keeps = calloc(n, sizeof *s->keeps);
     s->learners = calloc(n, sizeof *s->learners);
     s->due = calloc(n, sizeof *s->due);
     s->report_items = calloc(REPORT_ITEMS, sizeof *s->report_items);
     s->news_items = calloc(STORE_NEWS_ITEMS, sizeof *s->news_items);
-    if (!s->machines || !s->writers || !s->learners || !s->due || !s->report_items ||
-        !s->news_items)
+    if (!s->machines || !s->history_machines || !s->writers || !s->rollups || !s->keeps ||
+        !s->learners || !s->due || !s->report_items || !s->news_items)
         return MW_ERR_NO_MEMORY;
     mw_ring_init(&s->reports, s->report_items, sizeof *s->report_items, REPORT_ITEMS);
+    mw_ring_init(&s->query_answers, s->query_answer_items, sizeof s->query_answer_items[0],
+                 STORE_QUERY_ANSWERS);
     mw_ring_init(&s->news, s->news_items, sizeof *s->news_items, STORE_NEWS_ITEMS);
     return MW_OK;
 }
 
-/* A block's frames, and those that come while it waits to be written. */
-static uint32_t frames_of_block(const struct config *config, int64_t period_us)
-{
-    int64_t n = (config->store.block_us + STORE_IDLE_US) / period_us + SPARE_FRAMES;
-    return n < HISTORY_BLOCK_FRAMES ? (uint32_t)n : HISTORY_BLOCK_FRAMES;
-}
-
-int store_make_writer(const struct config *config, uint32_t machine, uint32_t number,
-                      struct history_writer **ret_writer)
-{
-    const struct mw_detector_config *d = &config->machines[machine].detector;
-    const char *names[MW_MAX_CHANNELS];
-    for (uint16_t c = 0; c < d->n_channels; c++)
-        names[c] = d->channels[c].name;
-    if (config->store.no_history)
-        return MW_OK;
-    return history_writer_create(ret_writer, number, names, d->n_channels,
-                                 frames_of_block(config, d->period_us), config->store.block_us);
-}
-
-static int make_writer(struct store_stage *s, uint32_t m)
-{
-    int result = db_machine(s->db, store_machine_name(s, m), &s->machines[m]);
-    if (result >= 0)
-        result = store_make_writer(s->config, m, s->machines[m], &s->writers[m]);
-    return result;
-}
-
-static int make_writers(struct store_stage *s)
+static int name_machines(struct store_stage *s)
 {
     int result = db_begin(s->db);
     for (uint32_t m = 0; result >= 0 && m < s->config->n_machines; m++)
-        result = make_writer(s, m);
+        result = db_machine(s->db, store_machine_name(s, m), &s->machines[m]);
     if (result < 0) {
         db_rollback(s->db);
         return result;
@@ -77,16 +54,20 @@ int store_stage_create(struct store_stage **ret_stage, const struct config *conf
     s->pipeline = pipeline;
     s->main = main_worker;
     s->link = link;
+    struct store_config store = config->store;
+    store.windows = store.history_in_ram ? 0 : reservoir_bound(&store, config->n_machines);
     int result = make_memory(s);
     if (result >= 0)
-        result = db_open(&s->db, &config->store, now->utc_us, ret_report);
+        result = db_open(&s->db, &store, now->utc_us, ret_report);
     uint8_t boot[TIMEBASE_BOOT_BYTES];
     clock_boot(boot);
     if (result >= 0)
         result = timebase_begin(s->db, boot);
     s->correcting = true; /* a stop may have come in between */
     if (result >= 0)
-        result = make_writers(s);
+        result = name_machines(s);
+    if (result >= 0)
+        result = history_open_all(s, &store, now->utc_us);
     if (result >= 0)
         result = restore_all(s->db, s->machines, pipeline, now);
     if (result < 0) {
@@ -96,17 +77,6 @@ int store_stage_create(struct store_stage **ret_stage, const struct config *conf
     s->highest = outbox_next_seq(s->db) - 1;
     *ret_stage = s;
     return MW_OK;
-}
-
-static int write_history(struct store_stage *s, int64_t now_us)
-{
-    int result = store_open_group(s, now_us);
-    for (size_t m = 0; result >= 0 && m < s->config->n_machines; m++) {
-        s->due[m] = false;
-        if (history_pending(s->writers[m]))
-            result = history_write(s->writers[m], s->db);
-    }
-    return result < 0 ? result : store_close_group(s, now_us);
 }
 
 /* A last try, whatever failed before: the orders that wait, then the history's rest. */
@@ -121,7 +91,7 @@ static void write_rest(struct store_stage *s, struct clock_time now)
     }
     for (bool more = !s->config->store.no_history; result >= 0 && more;) {
         more = store_take_frames(s);
-        result = write_history(s, now.mono_us);
+        result = history_flush_all(s, now.mono_us);
     }
     if (result < 0)
         store_abandon_group(s, "cannot store the rest", result, now.mono_us);
@@ -133,15 +103,21 @@ void store_stage_destroy(struct store_stage *s)
         return;
     if (s->db && s->outbox_orders)
         write_rest(s, (struct clock_time){ s->retry_us, 0 });
-    for (size_t m = 0; s->writers && m < s->config->n_machines; m++)
-        history_writer_destroy(s->writers[m]);
+    text_end(s);
+    struct history_answer answer;
+    while (s->query_answers.items && mw_ring_pop(&s->query_answers, &answer))
+        free(answer.text);
+    history_close_all(s);
     struct store_report item;
     while (s->reports.items && mw_ring_pop(&s->reports, &item))
         if (item.kind == STORE_MODEL)
             free(item.model);
     db_close(s->db);
     free(s->machines);
+    free(s->history_machines);
     free(s->writers);
+    free(s->rollups);
+    free(s->keeps);
     free(s->learners);
     free(s->due);
     free(s->report_items);

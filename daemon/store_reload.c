@@ -10,7 +10,7 @@ int store_settle_some(struct store_stage *s, const struct clock_time *now, bool 
     int result = store_apply_all(s, now);
     bool frames = result >= 0 && store_take_frames(s);
     if (frames) /* a writer is full */
-        result = store_write_blocks(s, now->mono_us);
+        result = history_write_full(s, now->mono_us);
     if (result >= 0)
         result = store_close_group(s, now->mono_us);
     else
@@ -38,53 +38,73 @@ static bool goes_on(const struct store_stage *s, const struct config *fresh,
 }
 
 /* What the writers that do not go on hold belongs to the history. */
-static int store_rest(struct store_stage *s, const struct config *fresh,
-                      const struct config_diff *diff, bool *ends)
+static int end_others(struct store_stage *s, const struct config *fresh,
+                      const struct config_diff *diff, int64_t now_us)
 {
     int result = MW_OK;
-    for (size_t m = 0; m < s->config->n_machines; m++)
-        ends[m] = true;
+    bool *stays = calloc(s->config->n_machines + 1, sizeof *stays);
+    if (!stays)
+        return MW_ERR_NO_MEMORY;
     for (uint32_t m = 0; m < fresh->n_machines; m++)
         if (goes_on(s, fresh, diff, m))
-            ends[diff->machines[m]] = false;
-    for (size_t m = 0; result >= 0 && m < s->config->n_machines; m++)
-        if (ends[m] && s->writers[m] && history_pending(s->writers[m])) {
-            result = history_write(s->writers[m], s->db);
-            s->due[m] = false;
-        }
+            stays[diff->machines[m]] = true;
+    for (uint32_t m = 0; result >= 0 && m < s->config->n_machines; m++)
+        if (!stays[m])
+            result = history_end_machine(s, m, now_us);
+    free(stays);
+    return result;
+}
+
+/* Numbers of machines that are new, in the database and, where history is apart, there. */
+static int name_new(struct db *db, const struct config *fresh, const struct config_diff *diff,
+                    uint32_t *numbers)
+{
+    int result = db_begin(db);
+    if (result < 0)
+        return result;
+    for (uint32_t m = 0; result >= 0 && m < fresh->n_machines; m++)
+        if (diff->machines[m] == DIFF_NONE)
+            result = db_machine(db, fresh->machines[m].name, &numbers[m]);
+    if (result >= 0)
+        return db_commit(db);
+    db_rollback(db);
     return result;
 }
 
 static int make_numbers(struct store_stage *s, struct store_parts *parts,
                         const struct config *fresh, const struct config_diff *diff)
 {
-    int result = MW_OK;
-    for (uint32_t m = 0; result >= 0 && m < fresh->n_machines; m++) {
+    for (uint32_t m = 0; m < fresh->n_machines; m++) {
         uint32_t old = diff->machines[m];
-        if (old != DIFF_NONE)
-            parts->machines[m] = s->machines[old];
-        else
-            result = db_machine(s->db, fresh->machines[m].name, &parts->machines[m]);
-        if (result >= 0 && !goes_on(s, fresh, diff, m))
-            result = store_make_writer(fresh, m, parts->machines[m], &parts->writers[m]);
+        if (old == DIFF_NONE)
+            continue;
+        parts->machines[m] = s->machines[old];
+        parts->history_machines[m] = s->history_machines[old];
     }
-    return result;
+    int result = name_new(s->db, fresh, diff, parts->machines);
+    if (result < 0 || fresh->store.no_history)
+        return result;
+    if (s->history != s->db)
+        return name_new(s->history, fresh, diff, parts->history_machines);
+    for (uint32_t m = 0; m < fresh->n_machines; m++)
+        parts->history_machines[m] = parts->machines[m];
+    return MW_OK;
 }
 
-static int in_one_group(struct store_stage *s, struct store_parts *parts,
-                        const struct config *fresh, const struct config_diff *diff,
-                        const struct clock_time *now)
+static int make_all(struct store_stage *s, struct store_parts *parts, const struct config *fresh,
+                    const struct config_diff *diff, const struct clock_time *now)
 {
-    bool *ends = calloc(s->config->n_machines + 1, sizeof *ends);
-    int result = ends ? store_open_group(s, now->mono_us) : MW_ERR_NO_MEMORY;
+    int result = store_close_group(s, now->mono_us);
     if (result >= 0)
         result = make_numbers(s, parts, fresh, diff);
+    for (uint32_t m = 0; result >= 0 && m < fresh->n_machines; m++)
+        if (!goes_on(s, fresh, diff, m))
+            result = history_make_writers(fresh, m, parts->history_machines[m], &parts->writers[m],
+                                          &parts->rollups[m]);
     if (result >= 0)
-        result = store_rest(s, fresh, diff, ends);
-    free(ends);
-    if (result >= 0)
-        return store_close_group(s, now->mono_us);
-    store_abandon_group(s, "cannot store", result, now->mono_us);
+        result = end_others(s, fresh, diff, now->mono_us);
+    if (result < 0)
+        store_abandon_group(s, "cannot store", result, now->mono_us);
     return result;
 }
 
@@ -94,11 +114,15 @@ int store_prepare(struct store_stage *s, struct store_parts *ret_parts, const st
     size_t n = fresh->n_machines;
     struct store_parts parts = { .n = n };
     parts.machines = calloc(n + 1, sizeof *parts.machines);
+    parts.history_machines = calloc(n + 1, sizeof *parts.history_machines);
     parts.writers = calloc(n + 1, sizeof(struct history_writer *));
+    parts.rollups = calloc(n + 1, sizeof(struct rollup_writer *));
     parts.learners = calloc(n + 1, sizeof *parts.learners);
     parts.due = calloc(n + 1, sizeof *parts.due);
-    bool all = parts.machines && parts.writers && parts.learners && parts.due;
-    int result = all ? in_one_group(s, &parts, fresh, diff, now) : MW_ERR_NO_MEMORY;
+    parts.keeps = calloc(n + 1, sizeof *parts.keeps);
+    bool all = parts.machines && parts.history_machines && parts.writers && parts.rollups &&
+               parts.learners && parts.due && parts.keeps;
+    int result = all ? make_all(s, &parts, fresh, diff, now) : MW_ERR_NO_MEMORY;
     if (result < 0) {
         store_parts_destroy(&parts);
         return result;
@@ -111,7 +135,12 @@ void store_parts_destroy(struct store_parts *parts)
 {
     for (size_t m = 0; parts->writers && m < parts->n; m++)
         history_writer_destroy(parts->writers[m]);
+    for (size_t m = 0; parts->rollups && m < parts->n; m++)
+        rollup_writer_destroy(parts->rollups[m]);
     free(parts->machines);
+    free(parts->history_machines);
+    free(parts->rollups);
+    free(parts->keeps);
     free(parts->writers);
     free(parts->learners);
     free(parts->due);
@@ -126,19 +155,30 @@ void store_put_into_force(struct store_stage *s, struct store_parts *parts,
         if (old == DIFF_NONE)
             continue;
         parts->learners[m] = s->learners[old];
+        parts->keeps[m] = s->keeps[old];
         if (!goes_on(s, fresh, diff, m))
             continue;
         parts->writers[m] = s->writers[old];
+        parts->rollups[m] = s->rollups[old];
         parts->due[m] = s->due[old];
         s->writers[old] = NULL;
+        s->rollups[old] = NULL;
     }
+    text_end(s); /* whoever reads history asks again */
     struct store_parts before = { .machines = s->machines,
+                                  .history_machines = s->history_machines,
                                   .writers = s->writers,
+                                  .rollups = s->rollups,
+                                  .keeps = s->keeps,
                                   .learners = s->learners,
                                   .due = s->due,
                                   .n = s->config->n_machines };
     s->machines = parts->machines;
+    s->history_machines = parts->history_machines;
     s->writers = parts->writers;
+    s->rollups = parts->rollups;
+    s->keeps = parts->keeps;
+    s->budget.next = 0;
     s->learners = parts->learners;
     s->due = parts->due;
     s->config = fresh;

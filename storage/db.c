@@ -18,8 +18,10 @@ int db_result(struct db *db, int code)
         return MW_ERR_NO_MEMORY;
     switch (code & 0xff) {
     case SQLITE_FULL:
-        reserve_release(db->config.path);
-        db->squeezed = true;
+        if (!db->config.in_memory) {
+            reserve_release(db->config.path);
+            db->squeezed = true;
+        }
         return MW_ERR_NO_SPACE;
     case SQLITE_NOMEM: return MW_ERR_NO_MEMORY;
     case SQLITE_CORRUPT:
@@ -101,25 +103,43 @@ static int drop(struct db *db, enum statement which, const char *sql, int64_t li
     return result;
 }
 
-static int drop_oldest(struct db *db, bool alerts_too)
+struct dropper {
+    enum db_give from;
+    enum statement which;
+    const char *sql;
+    int64_t n;
+};
+
+static int drop_oldest(struct db *db, enum db_give give)
 {
-    int n = 0;
-    int result =
-        drop(db, ST_DROP_OLDEST_BLOCKS,
-             "DELETE FROM block WHERE id IN (SELECT id FROM block ORDER BY id LIMIT ?1)", 4, &n);
-    if (result != MW_OK)
-        return result;
-    db->stats.n_pruned_blocks += (uint64_t)n;
-    if (n == 0 && alerts_too)
-        result = drop(db, ST_DROP_OLDEST_ALERTS,
-                      "DELETE FROM alert WHERE id IN (SELECT id FROM alert ORDER BY id LIMIT ?1)",
-                      16, &n);
-    if (result == MW_OK && n == 0)
-        return MW_ERR_NO_SPACE;
-    return result;
+    static const struct dropper droppers[] = {
+        { GIVE_BLOCKS, ST_DROP_OLDEST_BLOCKS,
+          "DELETE FROM block WHERE id IN (SELECT id FROM block ORDER BY id LIMIT ?1)", 4 },
+        { GIVE_ROLLUPS, ST_DROP_OLDEST_DAYS,
+          "DELETE FROM rollup_day WHERE id IN (SELECT id FROM rollup_day ORDER BY id LIMIT ?1)",
+          16 },
+        { GIVE_ROLLUPS, ST_DROP_OLDEST_ROLLUPS,
+          "DELETE FROM rollup WHERE id IN (SELECT id FROM rollup ORDER BY id LIMIT ?1)", 64 },
+        { GIVE_ALERTS, ST_DROP_OLDEST_ALERTS,
+          "DELETE FROM alert WHERE id IN (SELECT id FROM alert ORDER BY id LIMIT ?1)", 16 },
+    };
+    for (size_t i = 0; i < sizeof droppers / sizeof droppers[0]; i++) {
+        const struct dropper *d = &droppers[i];
+        int n = 0;
+        int result = d->from <= give ? drop(db, d->which, d->sql, d->n, &n) : MW_OK;
+        if (result != MW_OK)
+            return result;
+        if (d->from == GIVE_BLOCKS)
+            db->stats.n_pruned_blocks += (uint64_t)n;
+        if (d->from == GIVE_ROLLUPS)
+            db->stats.n_pruned_rollups += (uint64_t)n;
+        if (n > 0)
+            return MW_OK;
+    }
+    return MW_ERR_NO_SPACE;
 }
 
-int db_room(struct db *db, size_t n_bytes, uint32_t reserve_pages, bool alerts_too)
+int db_room_by(struct db *db, size_t n_bytes, uint32_t reserve_pages, enum db_give give)
 {
     /* Three quarters of each page filled, and a few to split the trees above. */
     int64_t wanted = (int64_t)(n_bytes / (DB_PAGE_BYTES * 3 / 4)) + 4 + reserve_pages;
@@ -132,10 +152,15 @@ int db_room(struct db *db, size_t n_bytes, uint32_t reserve_pages, bool alerts_t
             return result;
         if (n_all - n_free + wanted <= (int64_t)db->max_pages)
             return MW_OK;
-        result = drop_oldest(db, alerts_too);
+        result = drop_oldest(db, give);
         if (result != MW_OK)
             return result;
     }
+}
+
+int db_room(struct db *db, size_t n_bytes, uint32_t reserve_pages, bool alerts_too)
+{
+    return db_room_by(db, n_bytes, reserve_pages, alerts_too ? GIVE_ALERTS : GIVE_ROLLUPS);
 }
 
 uint32_t db_history_leaves(const struct db *db)
@@ -183,6 +208,8 @@ static int put_counters(struct db *db)
         result = put_counter(db, "outbox_dropped", was->dropped, is->dropped);
     if (result == MW_OK)
         result = put_counter(db, "dead_letters", was->dead_letters, is->dead_letters);
+    if (result == MW_OK)
+        result = put_counter(db, "rollup_day", was->rollup_day, is->rollup_day);
     return result;
 }
 
@@ -203,6 +230,7 @@ int db_commit(struct db *db)
     db->stats.n_commits++;
     db->stats.file_bytes = n_pages * DB_PAGE_BYTES;
     history_transaction_over(db, true);
+    rollup_transaction_over(db, true);
     return MW_OK;
 }
 
@@ -219,7 +247,9 @@ void db_rollback(struct db *db)
         run_plain(db, ST_ROLLBACK, "ROLLBACK");
     db->tally = db->at_begin;
     db->timebase.known = false; /* its row may have gone with the rest */
+    db->summed_machine = 0;     /* the day begins anew: its rows may have gone as well */
     history_transaction_over(db, false);
+    rollup_transaction_over(db, false);
 }
 
 int db_prune(struct db *db, int64_t at_us)
@@ -239,7 +269,10 @@ int db_prune(struct db *db, int64_t at_us)
     db->stats.n_pruned_blocks += (uint64_t)sqlite3_changes(db->sqlite);
     if (db->squeezed)
         db->squeezed = !reserve_make(db->config.path);
-    result = db_room(db, 0, db_history_leaves(db), false);
+    result = rollup_prune(db, at_us);
+    if (result != MW_OK)
+        return result;
+    result = db_room_by(db, 0, db_history_leaves(db), GIVE_BLOCKS);
     return result == MW_ERR_NO_SPACE ? MW_OK : result;
 }
 
@@ -250,6 +283,9 @@ struct db_stats db_stats(const struct db *db)
     stats.outbox_bytes = db->tally.waiting_bytes;
     stats.outbox_dropped = db->tally.dropped;
     stats.dead_letters = db->tally.dead_letters;
+    stats.n_bytes_written = db->meter.n_bytes;
+    stats.n_syncs_wal = db->meter.n_syncs_wal;
+    stats.n_syncs_database = db->meter.n_syncs_database;
     return stats;
 }
 

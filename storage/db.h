@@ -14,12 +14,20 @@
 #include <stdint.h>
 
 struct store_config {
-    char path[256];       /* default /var/lib/millwright/millwright.db */
-    int64_t max_bytes;    /* of the database file; default 256 MiB, 4 MiB .. 64 GiB */
-    int64_t outbox_bytes; /* of waiting alerts; default a quarter of max_bytes, at most 64 MiB */
-    bool no_history;      /* none is written; what there is ages all the same */
-    int64_t history_us;   /* oldest history kept; default 90 days; the size limit comes first */
-    int64_t block_us;     /* one history block per machine at least this often; default 60 s */
+    char path[256];        /* default /var/lib/millwright/millwright.db */
+    int64_t max_bytes;     /* of the database file; default 256 MiB, 4 MiB .. 64 GiB */
+    int64_t outbox_bytes;  /* of waiting alerts; default a quarter of max_bytes, at most 64 MiB */
+    bool no_history;       /* none is written; what there is ages all the same */
+    int64_t history_us;    /* oldest history kept; default 90 days; the size limit comes first */
+    int64_t block_us;      /* one history block per machine at least this often; default 60 s */
+    bool history_in_ram;   /* it is kept in a database of memory alone and gone at the end */
+    int64_t ram_bytes;     /* of that one; default 16 MiB, 4 MiB .. 4 GiB */
+    int64_t day_bytes;     /* to be written in a day: blocks of history give way; default 400 MiB,
+                              32 MiB and more, -1: no limit */
+    int64_t checkpoint_us; /* a detector's state is stored this often beside the alarms; default 6
+                              h, 1 min .. 24 h */
+    uint32_t windows;      /* of training, kept for each machine; see reservoir_bound */
+    bool in_memory;        /* no file at all: path, outbox and reserve are not used */
 };
 
 int store_settle(struct store_config *store, const struct mw_complaints *to);
@@ -35,6 +43,10 @@ struct db_stats {
     uint64_t outbox_waiting, outbox_dropped, outbox_bytes; /* dropped: overflow, since ever */
     uint64_t dead_letters;                                 /* since ever */
     int64_t file_bytes;
+    uint64_t n_rollups, n_days, n_windows;  /* rows stored */
+    uint64_t n_pruned_rollups;              /* for want of room, not of age */
+    uint64_t n_bytes_written;               /* to the database and its WAL, checkpoints included */
+    uint64_t n_syncs_wal, n_syncs_database; /* commits; checkpoints */
 };
 
 struct db;

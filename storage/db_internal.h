@@ -6,6 +6,8 @@
 #include "base/result.h"
 #include "storage/db.h"
 #include "storage/history_block.h"
+#include "storage/reservoir.h"
+#include "storage/rollup_pack.h"
 #include "storage/timebase.h"
 
 #include <sqlite3.h>
@@ -39,6 +41,33 @@ enum statement {
     ST_BLOCK_PUT,
     ST_BLOCK_NEXT,
     ST_BLOCK_COUNT,
+    ST_BLOCK_AFTER,
+    ST_BLOCK_EARLIEST,
+    ST_SET_FIND,
+    ST_SET_PUT,
+    ST_SET_NAMES,
+    ST_ROLLUP_GET,
+    ST_ROLLUP_PUT,
+    ST_ROLLUP_DELETE,
+    ST_ROLLUP_RANGE,
+    ST_ROLLUP_RANGE_CONFIRMED,
+    ST_ROLLUP_DELETE_CONFIRMED,
+    ST_ROLLUP_SPAN,
+    ST_ROLLUP_AFTER,
+    ST_ROLLUP_WRONG,
+    ST_DROP_EXPIRED_ROLLUPS,
+    ST_DROP_OLDEST_ROLLUPS,
+    ST_DAY_PUT,
+    ST_DAY_CLEAR,
+    ST_DAY_RANGE,
+    ST_DAY_AFTER,
+    ST_DROP_EXPIRED_DAYS,
+    ST_DROP_OLDEST_DAYS,
+    ST_MACHINE_AFTER,
+    ST_WINDOW_PUT,
+    ST_WINDOW_NEXT,
+    ST_WINDOW_CLEAR,
+    ST_WINDOW_COUNT,
     ST_ALERT_PUT,
     ST_ALERT_TRIM,
     ST_ALERT_LIST,
@@ -72,6 +101,7 @@ enum statement {
 /* What is counted beside the rows; goes back with them when a transaction is rolled back. */
 struct tally {
     uint64_t next_seq, dropped, dead_letters; /* kept in the table counter */
+    uint64_t rollup_day;                      /* as these: the first day not summed up yet */
     uint64_t waiting, waiting_bytes;          /* of the outbox, its rows included */
 };
 
@@ -86,6 +116,30 @@ struct known_timebase {
 int timebase_of(struct db *db, int64_t offset_us, struct known_timebase *ret_known);
 
 struct history_writer;
+struct rollup_writer;
+
+/* meter.c: what the files of one connection were given to write. */
+struct db_meter {
+    sqlite3_vfs vfs, *real;
+    char name[32];
+    uint64_t n_bytes, n_syncs_wal, n_syncs_database;
+};
+
+/* Stands between the connection that is opened with meter->name and SQLite's default file system;
+ * an SQLite code. meter stays where it is until meter_end, after the connection's end. */
+int meter_begin(struct db_meter *meter);
+void meter_end(struct db_meter *meter);
+
+/* The hours of one machine's day, for each set of channels that it had. */
+#define ROLLUP_DAY_SETS 4
+struct rollup_day {
+    uint32_t n_sets;
+    struct {
+        int64_t id; /* of channel_set */
+        uint32_t n_slots, n_hours;
+        struct rollup_entry hours[ROLLUP_MAX_ENTRIES]; /* those with values, in order */
+    } sets[ROLLUP_DAY_SETS];
+};
 
 struct db {
     sqlite3 *sqlite;
@@ -98,9 +152,15 @@ struct db {
     uint8_t boot[16];               /* all zeroes: not told */
     struct known_timebase timebase; /* used last */
     struct history_writer *writers; /* those whose frames are in this transaction */
-    struct db_stats stats;          /* the counters of this run only */
+    struct rollup_writer *rollups;  /* those whose spans are */
+    int64_t rollup_newest;          /* ten-minute span stored last in this run; 0: none */
+    uint32_t summed_machine;        /* of tally.rollup_day, the machines up to this are summed up */
+    struct db_meter meter;
+    struct db_stats stats; /* the counters of this run only */
     char error[200];
     uint8_t scratch[HISTORY_BLOCK_BYTES_MAX];
+    struct rollup_entry entries[ROLLUP_MAX_ENTRIES];
+    struct rollup_day day;
 };
 
 /* An SQLite code as a result; trouble is counted and its words are kept. */
@@ -120,19 +180,68 @@ int db_row(struct db *db, sqlite3_stmt *stmt, int bound);
 /* One number from a statement without parameters. */
 int db_number(struct db *db, enum statement which, const char *sql, int64_t *ret_number);
 
-/* Makes room for n_bytes more, leaving reserve_pages free: the oldest history goes, then, where
- * alerts_too, the oldest alert rows. MW_ERR_NO_SPACE where all that is gone. */
+/* What is given up for others, each with all before it. */
+enum db_give { GIVE_BLOCKS, GIVE_ROLLUPS, GIVE_ALERTS };
+
+/* Makes room for n_bytes more, leaving reserve_pages free: the oldest blocks go, then the oldest
+ * rollups, then, where alerts_too, the oldest alert rows. MW_ERR_NO_SPACE where all that is gone.
+ */
 int db_room(struct db *db, size_t n_bytes, uint32_t reserve_pages, bool alerts_too);
+/* The same, giving up no more than that. */
+int db_room_by(struct db *db, size_t n_bytes, uint32_t reserve_pages, enum db_give give);
 
 /* The pages that history leaves free for all others: it is the only thing that grows all day. */
 uint32_t db_history_leaves(const struct db *db);
 
-/* migrations.c: brings the schema to the newest version. first_seq: of a database just made. */
+/* migrations.c: brings the schema from one version to a newer one, each step a transaction of its
+ * own. first_seq: of a database just made. */
 int migrations_newest(void);
-int migrations_apply(struct db *db, int from, uint64_t first_seq);
+int migrations_apply(struct db *db, int from, int to, uint64_t first_seq);
 
-/* history.c: the transaction's end, told to each writer in db->writers. */
+/* history.c, rollup.c: the transaction's end, told to each writer in db->writers, db->rollups. */
 void history_transaction_over(struct db *db, bool committed);
+void rollup_transaction_over(struct db *db, bool committed);
+
+/* rollup.c. Ten-minute rows and days have keys that rise with time: ROLLUP_KEY(span or day,
+ * machine) and up to ROLLUP_VARIANTS - 1 more, for other channels or an unconfirmed clock. */
+#define ROLLUP_VARIANTS         16
+#define ROLLUP_KEY(at, machine) ((int64_t)(at) << 24 | (int64_t)(machine) << 4)
+#define ROLLUP_SPANS_OF_DAY     144
+#define ROLLUP_SPANS_OF_HOUR    6
+
+/* A row of one span into the table, merged with what is there of the same set and timebase.
+ * timebase 0: confirmed. */
+int rollup_put(struct db *db, uint32_t machine, int64_t span, int64_t set, int64_t timebase,
+               const struct rollup_entry *entry, uint32_t n_slots);
+/* Moves at most max_rows rows stamped by a timebase that is now known to have been off by step_us;
+ * *ret_n how many. */
+int rollup_correct(struct db *db, int64_t timebase, int64_t step_us, uint32_t max_rows,
+                   uint32_t *ret_n);
+/* The machine's hours of a day into db->day: from the days already summed up, else from the spans
+ * of ten minutes. */
+int rollup_load_day(struct db *db, uint32_t machine, int64_t day, bool summed);
+/* The row the statement stands on, columns channel_set and bytes at 0, into db->entries; the number
+ * of entries. MW_ERR_CORRUPT. */
+int rollup_take_row(struct db *db, sqlite3_stmt *stmt, uint32_t *ret_n_slots);
+/* The first span with a row, not before 'from'; MW_ERR_NOT_FOUND. */
+int rollup_first_span(struct db *db, int64_t from, int64_t *ret_span);
+/* Retention of both tables; at_us as in db_prune. */
+int rollup_prune(struct db *db, int64_t at_us);
+
+/* reservoir.c: what is known of a machine's operating states; kept by its history writer, and in
+ * the table state since the last window that was stored. */
+struct reservoir {
+    bool loaded;
+    uint32_t n_channels, names, n_states; /* names: a digest */
+    struct operating_state {
+        uint64_t n; /* windows seen of it */
+        float centre[MW_MAX_CHANNELS];
+    } states[RESERVOIR_STATES];
+};
+
+/* A block that history_write has packed is offered to the machine's reservoir. */
+int reservoir_offer(struct db *db, struct reservoir *reservoir, uint32_t machine,
+                    const uint8_t *block, size_t n_bytes);
 
 /* Copies n channel names; MW_ERR_INVALID where n is not 1 to 32 or a name not 1 to 32 characters.
  */

@@ -18,6 +18,7 @@ struct kept {
 struct history_writer {
     struct db *db; /* while frames are in its transaction */
     struct history_writer *next;
+    struct reservoir reservoir;
     uint32_t machine, n_channels, n_room; /* frames that it holds */
     int64_t block_us;
     uint64_t n_dropped;
@@ -156,6 +157,7 @@ static uint32_t run_length(const struct history_writer *w, uint32_t i)
 {
     uint32_t end = i + 1;
     while (end < w->n && kept_at(w, end)->at_us >= kept_at(w, end - 1)->at_us &&
+           kept_at(w, end)->at_us - kept_at(w, i)->at_us <= HISTORY_SPAN_US &&
            offset_of(kept_at(w, end)) == offset_of(kept_at(w, i)))
         end++;
     return end - i;
@@ -185,7 +187,7 @@ static int put_block(struct history_writer *w, struct db *db, uint32_t from, uin
     if (n_bytes < 0)
         return n_bytes;
     struct known_timebase timebase = { 0 };
-    int result = db_room(db, (size_t)n_bytes, db_history_leaves(db), false);
+    int result = db_room_by(db, (size_t)n_bytes, db_history_leaves(db), GIVE_BLOCKS);
     if (result == MW_OK)
         result = timebase_of(db, offset_of(kept_at(w, from)), &timebase);
     sqlite3_stmt *stmt;
@@ -203,7 +205,23 @@ static int put_block(struct history_writer *w, struct db *db, uint32_t from, uin
         sqlite3_bind_int64(stmt, 4, n) |
         sqlite3_bind_blob(stmt, 5, db->scratch, n_bytes, SQLITE_STATIC) |
         (timebase.synced ? sqlite3_bind_null(stmt, 6) : sqlite3_bind_int64(stmt, 6, timebase.id));
-    return db_run(db, stmt, bound);
+    result = db_run(db, stmt, bound);
+    return result == MW_OK
+               ? reservoir_offer(db, &w->reservoir, w->machine, db->scratch, (size_t)n_bytes)
+               : result;
+}
+
+uint32_t history_skip(struct history_writer *writer)
+{
+    struct history_writer *w = writer;
+    uint32_t n = w->n - w->n_written;
+    w->n -= n;
+    return n;
+}
+
+void history_forget_reservoir(struct history_writer *writer)
+{
+    writer->reservoir = (struct reservoir){ 0 };
 }
 
 int history_write(struct history_writer *writer, struct db *db)

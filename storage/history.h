@@ -8,7 +8,9 @@
 #include "base/sample.h"
 #include "storage/db.h"
 
-#define HISTORY_BLOCK_FRAMES 512 /* most frames in one block */
+#define HISTORY_BLOCK_FRAMES 512                  /* most frames in one block */
+#define HISTORY_LOOKUP_US    INT64_C(600000000)   /* of the index block_window */
+#define HISTORY_SPAN_US      INT64_C(14400000000) /* of one block, at most */
 
 /* Gathers frames of one machine until a block is due; memory is bounded by one block. */
 struct history_writer;
@@ -30,6 +32,12 @@ int history_add(struct history_writer *writer, const struct mw_frame *frame, flo
  * where it is rolled back they wait on. MW_ERR_NO_SPACE while the disk is full. */
 int history_write(struct history_writer *writer, struct db *db);
 
+/* Throws away what waits, since it may not be written; returns how many frames. */
+uint32_t history_skip(struct history_writer *writer);
+
+/* After reservoir_clear: what the writer knew of the machine's operating states is gone as well. */
+void history_forget_reservoir(struct history_writer *writer);
+
 /* Whether the next frame pushes one out. */
 bool history_is_full(const struct history_writer *writer);
 
@@ -47,6 +55,10 @@ struct history_reader;
 int history_reader_open(struct history_reader **ret_reader, struct db *db, uint32_t machine,
                         const char *const *channels, uint32_t n_channels, int64_t from_us,
                         int64_t to_us);
+/* The same of the windows kept for training (storage/reservoir.h). */
+int history_windows_open(struct history_reader **ret_reader, struct db *db, uint32_t machine,
+                         const char *const *channels, uint32_t n_channels, int64_t from_us,
+                         int64_t to_us);
 int history_reader_next(struct history_reader *reader, struct mw_frame *ret_frame,
                         float *ret_score); /* MW_ERR_NOT_FOUND at the end; ret_score may be NULL.
                                               MW_ERR_CORRUPT: a block fails its own check; the next

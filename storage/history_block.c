@@ -2,6 +2,7 @@
 #include "storage/history_block.h"
 #include "base/crc.h"
 #include "base/result.h"
+#include "storage/varint.h"
 
 #include <assert.h>
 #include <string.h>
@@ -11,79 +12,11 @@
 
 static const uint8_t MAGIC[3] = { 'M', 'H', 'B' };
 
-static_assert(sizeof(float) == 4, "values are kept as IEEE 754 binary32");
 static_assert(MW_MAX_CHANNELS <= 32, "masks are 32 bits");
-
-static uint32_t bits_of(float v)
-{
-    uint32_t bits;
-    memcpy(&bits, &v, sizeof bits);
-    return bits;
-}
-
-static float float_of(uint32_t bits)
-{
-    float v;
-    memcpy(&v, &bits, sizeof v);
-    return v;
-}
 
 static uint32_t mask_of(uint32_t n_channels)
 {
     return n_channels >= 32 ? UINT32_MAX : (1u << n_channels) - 1;
-}
-
-/* LEB128: seven bits a byte, lowest first. */
-static void put_varint(struct mw_writer *w, uint64_t v)
-{
-    while (v >= 0x80) {
-        mw_put_u8(w, (uint8_t)(v | 0x80));
-        v >>= 7;
-    }
-    mw_put_u8(w, (uint8_t)v);
-}
-
-/* Only the shortest form of a number that fits is one, so that equal frames are equal bytes. */
-static uint64_t get_varint(struct mw_reader *r, uint64_t max)
-{
-    uint64_t v = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        uint8_t byte = mw_get_u8(r);
-        uint64_t part = byte & 0x7f;
-        if (shift > 0 && byte == 0)
-            break;
-        if (part << shift >> shift != part)
-            break;
-        v |= part << shift;
-        if (byte < 0x80) {
-            if (v > max)
-                break;
-            return v;
-        }
-    }
-    r->failed = true;
-    return 0;
-}
-
-/* Small differences of either sign become small numbers. */
-static uint64_t zigzag(uint64_t difference)
-{
-    return difference << 1 ^ (0 - (difference >> 63));
-}
-
-static uint64_t unzigzag(uint64_t v)
-{
-    return v >> 1 ^ (0 - (v & 1));
-}
-
-static uint32_t zigzag32(uint32_t difference)
-{
-    return difference << 1 ^ (0 - (difference >> 31));
-}
-
-static uint32_t unzigzag32(uint32_t v)
-{
-    return v >> 1 ^ (0 - (v & 1));
 }
 
 void history_block_begin(struct history_block_writer *w, uint8_t *bytes, size_t cap,

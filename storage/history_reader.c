@@ -12,12 +12,21 @@ struct history_reader {
     int64_t block_us, block_id; /* the key of the block read last */
     int64_t shift_us;           /* of the present block: its clock was set later */
     int64_t last_us;            /* of the frame handed out last */
-    bool in_block;
+    bool in_block, windows;
+    bool sought;    /* lookup is a place where blocks may be */
+    int64_t lookup; /* first_us / HISTORY_LOOKUP_US of the blocks looked at */
     struct history_block block;
     int map[MW_MAX_CHANNELS]; /* channel of the caller → channel of the block, or -1 */
     char channels[MW_MAX_CHANNELS][MW_NAME_MAX + 1];
     uint8_t bytes[HISTORY_BLOCK_BYTES_MAX];
 };
+
+/* Where blocks begin that may reach at_us. */
+static int64_t lookup_of(int64_t at_us)
+{
+    return at_us > INT64_MIN + HISTORY_SPAN_US ? (at_us - HISTORY_SPAN_US) / HISTORY_LOOKUP_US
+                                               : INT64_MIN;
+}
 
 int history_reader_open(struct history_reader **ret_reader, struct db *db, uint32_t machine,
                         const char *const *channels, uint32_t n_channels, int64_t from_us,
@@ -36,8 +45,19 @@ int history_reader_open(struct history_reader **ret_reader, struct db *db, uint3
     r->from_us = from_us;
     r->to_us = to_us;
     r->block_us = r->last_us = INT64_MIN;
+    r->lookup = lookup_of(from_us);
     *ret_reader = r;
     return MW_OK;
+}
+
+int history_windows_open(struct history_reader **ret_reader, struct db *db, uint32_t machine,
+                         const char *const *channels, uint32_t n_channels, int64_t from_us,
+                         int64_t to_us)
+{
+    int result = history_reader_open(ret_reader, db, machine, channels, n_channels, from_us, to_us);
+    if (result == MW_OK)
+        (*ret_reader)->windows = true;
+    return result;
 }
 
 void history_reader_close(struct history_reader *reader)
@@ -73,25 +93,80 @@ static int take_block(struct history_reader *r, sqlite3_stmt *stmt)
     return MW_OK;
 }
 
-static int next_block(struct history_reader *r)
+/* The next place in the index, from this one on, where any machine has blocks; MW_ERR_NOT_FOUND. */
+static int next_lookup(struct db *db, int64_t from, int64_t *ret_lookup)
 {
     sqlite3_stmt *stmt;
-    int result = db_use(r->db, ST_BLOCK_NEXT,
-                        "SELECT first_us, id, bytes, shift_us FROM block WHERE machine = ?1"
-                        " AND (first_us, id) > (?2, ?3) AND first_us < ?4 AND last_us >= ?5"
-                        " ORDER BY first_us, id LIMIT 1",
+    int result = db_use(db, ST_BLOCK_AFTER,
+                        "SELECT first_us / 600000000 FROM block WHERE first_us / 600000000 >= ?1"
+                        " ORDER BY first_us / 600000000 LIMIT 1",
                         &stmt);
+    if (result == MW_OK)
+        result = db_row(db, stmt, sqlite3_bind_int64(stmt, 1, from));
     if (result != MW_OK)
         return result;
-    int bound = sqlite3_bind_int64(stmt, 1, r->machine) | sqlite3_bind_int64(stmt, 2, r->block_us) |
-                sqlite3_bind_int64(stmt, 3, r->block_id) | sqlite3_bind_int64(stmt, 4, r->to_us) |
-                sqlite3_bind_int64(stmt, 5, r->from_us);
+    *ret_lookup = sqlite3_column_int64(stmt, 0);
+    sqlite3_reset(stmt);
+    return MW_OK;
+}
+
+static int bind_range(const struct history_reader *r, sqlite3_stmt *stmt)
+{
+    return sqlite3_bind_int64(stmt, 1, r->machine) | sqlite3_bind_int64(stmt, 2, r->block_us) |
+           sqlite3_bind_int64(stmt, 3, r->block_id) | sqlite3_bind_int64(stmt, 4, r->to_us) |
+           sqlite3_bind_int64(stmt, 5, r->from_us);
+}
+
+/* The next block in this place of the index, or the next window. MW_ERR_NOT_FOUND. */
+static int look(struct history_reader *r)
+{
+    sqlite3_stmt *stmt;
+    int result = r->windows
+                     ? db_use(r->db, ST_WINDOW_NEXT,
+                              "SELECT first_us, id, bytes, 0 FROM training_window"
+                              " WHERE id BETWEEN ?1 << 16 AND (?1 << 16) + 65535"
+                              " AND (first_us, id) > (?2, ?3) AND first_us < ?4 AND last_us >= ?5"
+                              " ORDER BY first_us, id LIMIT 1",
+                              &stmt)
+                     : db_use(r->db, ST_BLOCK_NEXT,
+                              "SELECT first_us, id, bytes, shift_us FROM block"
+                              " WHERE first_us / 600000000 = ?6 AND machine = ?1"
+                              " AND (first_us, id) > (?2, ?3) AND first_us < ?4 AND last_us >= ?5"
+                              " ORDER BY first_us, id LIMIT 1",
+                              &stmt);
+    if (result != MW_OK)
+        return result;
+    int bound = bind_range(r, stmt);
+    if (!r->windows)
+        bound |= sqlite3_bind_int64(stmt, 6, r->lookup);
     result = db_row(r->db, stmt, bound);
     if (result != MW_OK)
         return result;
     result = take_block(r, stmt);
     sqlite3_reset(stmt);
     return result;
+}
+
+static int next_block(struct history_reader *r)
+{
+    if (r->windows)
+        return look(r);
+    for (;;) {
+        int result = r->sought ? look(r) : MW_ERR_NOT_FOUND;
+        if (result != MW_ERR_NOT_FOUND)
+            return result;
+        result = next_lookup(r->db, r->lookup, &r->lookup);
+        if (result != MW_OK)
+            return result;
+        r->sought = true;
+        if (r->lookup > r->to_us / HISTORY_LOOKUP_US)
+            return MW_ERR_NOT_FOUND;
+        result = look(r);
+        if (result != MW_ERR_NOT_FOUND)
+            return result;
+        r->lookup++;
+        r->sought = false;
+    }
 }
 
 /* The block's frame with the caller's channels. */
@@ -158,24 +233,39 @@ static uint64_t count_in_block(const uint8_t *bytes, size_t n_bytes, int64_t fro
     return n;
 }
 
-int history_count(struct db *db, uint32_t machine, int64_t from_us, uint64_t *ret_n)
+/* Adds what one place of the index has. */
+static int count_at(struct db *db, uint32_t machine, int64_t lookup, int64_t from_us, uint64_t *n)
 {
     sqlite3_stmt *stmt;
     int result =
         db_use(db, ST_BLOCK_COUNT,
                "SELECT n_frames, CASE WHEN first_us < ?2 THEN bytes END, shift_us FROM block"
-               " WHERE machine = ?1 AND last_us >= ?2",
+               " WHERE first_us / 600000000 = ?3 AND machine = ?1 AND last_us >= ?2",
                &stmt);
     if (result != MW_OK)
         return result;
-    int bound = sqlite3_bind_int64(stmt, 1, machine) | sqlite3_bind_int64(stmt, 2, from_us);
-    uint64_t n = 0;
+    int bound = sqlite3_bind_int64(stmt, 1, machine) | sqlite3_bind_int64(stmt, 2, from_us) |
+                sqlite3_bind_int64(stmt, 3, lookup);
     while ((result = db_row(db, stmt, bound)) == MW_OK) {
         if (sqlite3_column_type(stmt, 1) == SQLITE_NULL)
-            n += (uint64_t)sqlite3_column_int64(stmt, 0);
+            *n += (uint64_t)sqlite3_column_int64(stmt, 0);
         else
-            n += count_in_block(sqlite3_column_blob(stmt, 1), (size_t)sqlite3_column_bytes(stmt, 1),
-                                from_us - sqlite3_column_int64(stmt, 2));
+            *n +=
+                count_in_block(sqlite3_column_blob(stmt, 1), (size_t)sqlite3_column_bytes(stmt, 1),
+                               from_us - sqlite3_column_int64(stmt, 2));
+    }
+    return result == MW_ERR_NOT_FOUND ? MW_OK : result;
+}
+
+int history_count(struct db *db, uint32_t machine, int64_t from_us, uint64_t *ret_n)
+{
+    uint64_t n = 0;
+    int64_t lookup = lookup_of(from_us);
+    int result;
+    while ((result = next_lookup(db, lookup, &lookup)) == MW_OK) {
+        result = count_at(db, machine, lookup++, from_us, &n);
+        if (result != MW_OK)
+            return result;
     }
     if (result != MW_ERR_NOT_FOUND)
         return result;

@@ -32,6 +32,12 @@ static void fill_in(struct store_config *store)
         store->history_us = 90 * 86400 * SECOND_US;
     if (store->block_us == 0)
         store->block_us = 60 * SECOND_US;
+    if (store->ram_bytes == 0)
+        store->ram_bytes = 16 * MIB;
+    if (store->day_bytes == 0)
+        store->day_bytes = 400 * MIB;
+    if (store->checkpoint_us == 0)
+        store->checkpoint_us = 6 * 3600 * SECOND_US;
 }
 
 int store_settle(struct store_config *store, const struct mw_complaints *to)
@@ -49,6 +55,13 @@ int store_settle(struct store_config *store, const struct mw_complaints *to)
         result = complain_number(to, "history", store->history_us, "us", "is not in 1h to 3660d");
     if (store->block_us < SECOND_US || store->block_us > 3600 * SECOND_US)
         result = complain_number(to, "block", store->block_us, "us", "is not in 1s to 1h");
+    if (store->ram_bytes < 4 * MIB || store->ram_bytes > 4096 * MIB)
+        result = complain_number(to, "ram_bytes", store->ram_bytes, "", "is not in 4MiB to 4GiB");
+    if (store->day_bytes != -1 && store->day_bytes < 32 * MIB)
+        result = complain_number(to, "day_bytes", store->day_bytes, "", "is less than 32MiB");
+    if (store->checkpoint_us < 60 * SECOND_US || store->checkpoint_us > 86400 * SECOND_US)
+        result =
+            complain_number(to, "checkpoint", store->checkpoint_us, "us", "is not in 1min to 24h");
     return result;
 }
 
@@ -102,9 +115,10 @@ static int find_version(struct db *db, int *ret_version)
 
 static int set_journal(struct db *db)
 {
-    bool is_wal = false;
-    int result = ask(db, "PRAGMA journal_mode = WAL", NULL, "wal", &is_wal);
-    if (result == MW_OK && !is_wal)
+    bool is_set = false, in_memory = db->config.in_memory;
+    int result = ask(db, in_memory ? "PRAGMA journal_mode" : "PRAGMA journal_mode = WAL", NULL,
+                     in_memory ? "memory" : "wal", &is_set);
+    if (result == MW_OK && !is_set)
         return MW_ERR_IO;
     if (result != MW_OK)
         return result;
@@ -127,7 +141,7 @@ static int check_whole(struct db *db)
 static int load_tally(struct db *db)
 {
     struct tally *t = &db->tally;
-    int64_t n[5] = { 0 };
+    int64_t n[6] = { 0 };
     static const char *const questions[] = {
         "SELECT max((SELECT value FROM counter WHERE name = 'next_seq'),"
         " (SELECT ifnull(max(seq), 0) + 1 FROM outbox),"
@@ -136,8 +150,9 @@ static int load_tally(struct db *db)
         "SELECT value FROM counter WHERE name = 'dead_letters'",
         "SELECT count(*) FROM outbox",
         "SELECT ifnull(sum(length(bytes)), 0) FROM outbox",
+        "SELECT value FROM counter WHERE name = 'rollup_day'",
     };
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 6; i++) {
         int result = ask_number(db, questions[i], &n[i]);
         if (result != MW_OK)
             return result;
@@ -146,7 +161,8 @@ static int load_tally(struct db *db)
                          .dropped = (uint64_t)n[1],
                          .dead_letters = (uint64_t)n[2],
                          .waiting = (uint64_t)n[3],
-                         .waiting_bytes = (uint64_t)(n[4] + n[3] * OUTBOX_ROW_BYTES) };
+                         .waiting_bytes = (uint64_t)(n[4] + n[3] * OUTBOX_ROW_BYTES),
+                         .rollup_day = (uint64_t)n[5] };
     return ask_number(db, "PRAGMA page_count", &db->stats.file_bytes);
 }
 
@@ -165,15 +181,21 @@ static int first_seq(const char *path, int64_t at_us, uint64_t *ret_seq)
 static int migrate(struct db *db, int version, int64_t at_us)
 {
     uint64_t seq = 0;
-    int result = version == 0 ? first_seq(db->config.path, at_us, &seq) : MW_OK;
-    return result == MW_OK ? migrations_apply(db, version, seq) : result;
+    int result = MW_OK;
+    if (version == 0 && !db->config.in_memory)
+        result = first_seq(db->config.path, at_us, &seq);
+    return result == MW_OK ? migrations_apply(db, version, migrations_newest(), seq) : result;
 }
 
 static int connect_to(struct db *db)
 {
     int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    int code = sqlite3_open_v2(db->config.path, &db->sqlite, flags, NULL);
+    int code = db->config.in_memory ? SQLITE_OK : meter_begin(&db->meter);
+    if (code == SQLITE_OK && db->config.in_memory)
+        code = sqlite3_open_v2(":memory:", &db->sqlite, flags, NULL);
+    else if (code == SQLITE_OK)
+        code = sqlite3_open_v2(db->config.path, &db->sqlite, flags, db->meter.name);
     if (code != SQLITE_OK)
         return db_result(db, code);
     sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
@@ -227,7 +249,7 @@ static int try_open(const struct store_config *config, int64_t at_us, struct db_
         db_close(db);
         return result;
     }
-    db->squeezed = !reserve_make(config->path);
+    db->squeezed = !config->in_memory && !reserve_make(config->path);
     *ret_db = db;
     return MW_OK;
 }
@@ -255,5 +277,6 @@ void db_close(struct db *db)
     for (int i = 0; i < STATEMENT_COUNT; i++)
         sqlite3_finalize(db->statements[i]);
     sqlite3_close(db->sqlite);
+    meter_end(&db->meter);
     free(db);
 }

@@ -18,6 +18,7 @@ int timebase_begin(struct db *db, const uint8_t boot[TIMEBASE_BOOT_BYTES])
                     "DELETE FROM timebase WHERE boot <> ?1 AND boot NOT IN"
                     " (SELECT boot FROM timebase WHERE id IN"
                     "  (SELECT timebase FROM outbox UNION SELECT timebase FROM alert UNION"
+                    "   SELECT timebase FROM rollup WHERE timebase IS NOT NULL UNION"
                     "   SELECT timebase FROM block WHERE timebase IS NOT NULL))",
                     &stmt);
     if (result == MW_OK)
@@ -91,6 +92,7 @@ static int trim(struct db *db, int64_t keep)
                         " (SELECT count(*) FROM timebase WHERE boot = ?1) > ?3 AND id NOT IN"
                         " (SELECT timebase FROM outbox WHERE timebase IS NOT NULL"
                         "  UNION SELECT timebase FROM alert WHERE timebase IS NOT NULL"
+                        "  UNION SELECT timebase FROM rollup WHERE timebase IS NOT NULL"
                         "  UNION SELECT timebase FROM block WHERE timebase IS NOT NULL)",
                         &stmt);
     if (result != MW_OK)
@@ -123,7 +125,8 @@ struct correction {
     bool confirmed;
 };
 
-/* A timebase with blocks that a better one of its boot moves, or confirms; MW_ERR_NOT_FOUND. */
+/* A timebase with blocks that a better one of its boot moves, or confirms; or with rollups, which
+ * are moved once, when one is confirmed: each move rounds. MW_ERR_NOT_FOUND. */
 static int find_correction(struct db *db, struct correction *ret_correction)
 {
     sqlite3_stmt *stmt;
@@ -132,7 +135,9 @@ static int find_correction(struct db *db, struct correction *ret_correction)
                         " JOIN timebase b ON b.id = (SELECT id FROM timebase WHERE boot = t.boot"
                         "  ORDER BY synced DESC, turn DESC LIMIT 1)"
                         " WHERE (b.id <> t.id OR b.synced)"
-                        " AND EXISTS (SELECT 1 FROM block WHERE timebase = t.id) LIMIT 1",
+                        " AND (EXISTS (SELECT 1 FROM block WHERE timebase = t.id) OR"
+                        "  b.synced AND EXISTS (SELECT 1 FROM rollup WHERE timebase = t.id))"
+                        " LIMIT 1",
                         &stmt);
     if (result == MW_OK)
         result = db_row(db, stmt, SQLITE_OK);
@@ -145,34 +150,44 @@ static int find_correction(struct db *db, struct correction *ret_correction)
     return MW_OK;
 }
 
-int timebase_correct(struct db *db, uint32_t max_blocks, uint32_t *ret_n)
+/* A confirmed block has no timebase; an unconfirmed one that of the best offset so far. */
+static int correct_blocks(struct db *db, const struct correction *c, uint32_t max, uint32_t *ret_n)
 {
-    assert(db->in_transaction);
-    struct correction c;
     sqlite3_stmt *stmt;
-    int result = find_correction(db, &c);
-    if (result == MW_ERR_NOT_FOUND) {
-        *ret_n = 0;
-        return MW_OK;
-    }
-    /* A confirmed block has no timebase; an unconfirmed one that of the best offset so far. */
-    if (result == MW_OK)
-        result = db_use(db, ST_TIMEBASE_CORRECT,
+    int result = db_use(db, ST_TIMEBASE_CORRECT,
                         "UPDATE block SET first_us = first_us + ?1, last_us = last_us + ?1,"
                         " shift_us = shift_us + ?1, timebase = ?2 WHERE id IN"
                         " (SELECT id FROM block WHERE timebase = ?3 LIMIT ?4)",
                         &stmt);
     if (result != MW_OK)
         return result;
-    int best = c.confirmed ? sqlite3_bind_null(stmt, 2) : sqlite3_bind_int64(stmt, 2, c.best);
-    result = db_run(db, stmt,
-                    sqlite3_bind_int64(stmt, 1, c.step_us) | best |
-                        sqlite3_bind_int64(stmt, 3, c.timebase) |
-                        sqlite3_bind_int64(stmt, 4, max_blocks));
-    if (result != MW_OK)
-        return result;
-    *ret_n = (uint32_t)sqlite3_changes(db->sqlite);
-    return MW_OK;
+    int best = c->confirmed ? sqlite3_bind_null(stmt, 2) : sqlite3_bind_int64(stmt, 2, c->best);
+    result =
+        db_run(db, stmt,
+               sqlite3_bind_int64(stmt, 1, c->step_us) | best |
+                   sqlite3_bind_int64(stmt, 3, c->timebase) | sqlite3_bind_int64(stmt, 4, max));
+    if (result == MW_OK)
+        *ret_n = (uint32_t)sqlite3_changes(db->sqlite);
+    return result;
+}
+
+int timebase_correct(struct db *db, uint32_t max_blocks, uint32_t *ret_n)
+{
+    assert(db->in_transaction);
+    struct correction c;
+    uint32_t n_blocks = 0, n_rollups = 0;
+    int result = find_correction(db, &c);
+    if (result == MW_ERR_NOT_FOUND) {
+        *ret_n = 0;
+        return MW_OK;
+    }
+    if (result == MW_OK)
+        result = correct_blocks(db, &c, max_blocks, &n_blocks);
+    if (result == MW_OK && c.confirmed)
+        result = rollup_correct(db, c.timebase, c.step_us, max_blocks, &n_rollups);
+    if (result == MW_OK)
+        *ret_n = n_blocks + n_rollups;
+    return result;
 }
 
 int timebase_count(struct db *db, int64_t *ret_n)

@@ -25,8 +25,8 @@ int timebase_set(struct db *db, int64_t offset_us, bool synced);
  * running one. */
 int timebase_count(struct db *db, int64_t *ret_n);
 
-/* Inside a transaction: moves at most max_blocks blocks of history; *ret_n how many. Call again
- * until none was. */
+/* Inside a transaction: moves at most max_blocks blocks of history, and as many rollups; *ret_n how
+ * many. Call again until none was. */
 int timebase_correct(struct db *db, uint32_t max_blocks, uint32_t *ret_n);
 
 #endif

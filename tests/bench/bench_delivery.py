@@ -30,6 +30,8 @@ BOUNDS = {
     "outage_72h_events": (100000, None), "outage_72h_cap_pct": (None, 101), "outage_72h_lost": (None, 0),
     "outage_72h_small_cap_pct": (None, 101), "outage_72h_small_lost": (None, 0),
     "sigkill_lost": (None, 0), "sigkill_dup_per_kill": (None, 2),
+    "history_written_mb_day": (None, 500), "history_3y_gb": (None, 4), "history_3y_rows_given_up": (None, 0),
+    "history_syncs_per_s": (None, 1), "rss_500_mib": (None, 48), "written_500_mb_day": (None, 500),
     "drain_per_s": (5000, None), "drain_lost": (None, 0), "live_p99_ms": (None, 250),
 }
 
@@ -80,8 +82,8 @@ def run_test(tests, name):
 
 
 def take_rows(rows, text):
-    for key, value, unit in re.findall(r"^(\w+) ([0-9.]+) (\S+)$", text, re.M):
-        rows.say(key, float(value) if "." in value else int(value), unit)
+    for key, value, unit in re.findall(r"^(\w+) ([0-9.]+(?:e[+-]?\d+)?) (\S+)$", text, re.M):
+        rows.say(key, float(value) if "." in value or "e" in value else int(value), unit)
 
 
 def power(rows, tests):
@@ -124,6 +126,23 @@ def sigkill(rows, programs, kills):
     rows.say("sigkill_kills", kills, "count")
     rows.say("sigkill_lost", int(found[1]), "count")
     rows.say("sigkill_dup_per_kill", int(found[2]) / kills, "count")
+
+
+def history(rows, tests):
+    """A day of 500 machines and what is kept of three years, on virtual time."""
+    status, text = run_test(tests, "bench-history")
+    take_rows(rows, text)
+    if status != 0 and "history_3y_gb" not in text:
+        rows.missed.append("history_3y_gb: the program failed")
+
+
+def volume(rows, programs):
+    """The real daemon with 500 machines for a quarter of an hour."""
+    done = subprocess.run(["/usr/bin/python3", str(here / "bench_volume.py"), str(programs)],
+                          capture_output=True, text=True, timeout=3600, check=False)
+    take_rows(rows, done.stdout)
+    if "written_500_mb_day" not in done.stdout:
+        rows.missed.append("written_500_mb_day: " + (done.stdout + done.stderr)[-500:])
 
 
 def start_broker(plant):
@@ -209,14 +228,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("programs", type=pathlib.Path)
     parser.add_argument("tests", type=pathlib.Path, nargs="?")
-    parser.add_argument("--only", nargs="+", choices=["power", "torture", "outage", "drain", "sigkill"])
+    parser.add_argument("--only", nargs="+", choices=["power", "torture", "outage", "history", "volume", "drain", "sigkill"])
     parser.add_argument("--kills", type=int, default=200)
     args = parser.parse_args()
     tests = (args.tests or args.programs.resolve().parent / "tests").resolve()
     programs = args.programs.resolve()
     rows = Rows()
     parts = {"power": lambda: power(rows, tests), "torture": lambda: torture(rows, programs, tests),
-             "outage": lambda: outage(rows, tests), "drain": lambda: drain(rows, programs, tests),
+             "outage": lambda: outage(rows, tests), "history": lambda: history(rows, tests),
+             "volume": lambda: volume(rows, programs), "drain": lambda: drain(rows, programs, tests),
              "sigkill": lambda: sigkill(rows, programs, args.kills)}
     for name, part in parts.items():
         if not args.only or name in args.only:

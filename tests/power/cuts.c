@@ -33,6 +33,7 @@ struct hunt {
     uint64_t seed, draws;
     uint64_t first_seq;
     uint64_t used_seq; /* a corrupt database was begun with, which had given numbers below this */
+    uint64_t before, before_seed; /* groups of that seed were there, in a database of schema 2 */
     uint64_t *seen;
     long n_states, n_tried, wanted, n_lost, n_unreadable;
     bool control;
@@ -73,6 +74,14 @@ static bool is_new(struct hunt *h, uint64_t digest)
 
 /* ---- the recording ---- */
 
+static void begin_workload(const struct hunt *h, struct workload *w)
+{
+    workload_init(w);
+    w->seed = h->before > 0 ? h->before_seed : h->seed;
+    w->upgraded_at = h->before;
+    workload_replay(w, h->before);
+}
+
 /* Groups, with a new start of the program now and then. */
 static void record(struct hunt *h, enum power_lie lie)
 {
@@ -84,9 +93,9 @@ static void record(struct hunt *h, enum power_lie lie)
     power_files_copy(&h->recorded.files, &h->start);
     power_disk_install(&h->recorded);
     ck_assert_int_eq(db_open(&db, &h->config, AT_US, NULL), MW_OK);
-    workload_init(&w);
-    w.seed = h->seed;
-    w.next_seq = outbox_next_seq(db);
+    begin_workload(h, &w);
+    if (h->before == 0)
+        w.next_seq = outbox_next_seq(db);
     h->first_seq = w.next_seq;
     for (uint64_t i = 0; i < GROUPS; i++) {
         power_disk_mark(&h->recorded, (int64_t)w.n_groups);
@@ -252,8 +261,7 @@ static void try_recording(struct hunt *h)
     bool changed;
     ck_assert_ptr_nonnull(walk);
     power_walk_init(walk, &h->recorded, &h->start);
-    workload_init(&h->promised);
-    h->promised.seed = h->seed;
+    begin_workload(h, &h->promised);
     h->promised.next_seq = h->first_seq;
     while (h->n_states < h->wanted && power_walk_step(walk, &changed)) {
         workload_replay(&h->promised, (uint64_t)walk->promised);
@@ -270,7 +278,7 @@ static struct hunt *hunt_create(long wanted, uint64_t seed, bool control)
 {
     struct hunt *h = calloc(1, sizeof *h);
     ck_assert_ptr_nonnull(h);
-    h->config = (struct store_config){ .max_bytes = 4 << 20 };
+    h->config = (struct store_config){ .max_bytes = 4 << 20, .windows = WORKLOAD_CONFIG_WINDOWS };
     snprintf(h->config.path, sizeof h->config.path, POWER_FOLDER "/m.db");
     ck_assert_int_eq(store_settle(&h->config, NULL), MW_OK);
     h->seen = calloc(SEEN_SLOTS, sizeof *h->seen);
@@ -340,6 +348,45 @@ static void begin_corrupt(struct hunt *h)
     h->used_seq = 4 * GROUPS; /* a group pushes two at most */
 }
 
+/* A database with groups, made what schema 2 would have left of it. */
+static void begin_schema_2(struct hunt *h)
+{
+    sqlite3 *sqlite;
+    record(h, POWER_HONEST);
+    power_files_copy(&h->start, &h->recorded.files);
+    power_disk_free(&h->recorded);
+    power_files_copy(&h->tried.files, &h->start);
+    power_disk_install(&h->tried);
+    ck_assert_int_eq(sqlite3_open(h->config.path, &sqlite), SQLITE_OK);
+    ck_assert_int_eq(
+        sqlite3_exec(sqlite,
+                     "PRAGMA locking_mode = EXCLUSIVE;"
+                     "DROP INDEX block_window; DROP TABLE channel_set; DROP TABLE rollup;"
+                     "DROP TABLE rollup_day; DROP TABLE training_window;"
+                     "DELETE FROM counter WHERE name = 'rollup_day';"
+                     "DELETE FROM state WHERE kind = 'reservoir';"
+                     "CREATE INDEX block_range ON block (machine, first_us, last_us, n_frames);"
+                     "PRAGMA user_version = 2",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(sqlite);
+    power_disk_remove(&h->tried);
+    power_files_copy(&h->start, &h->tried.files);
+    h->before = GROUPS;
+    h->before_seed = h->seed;
+}
+
+START_TEST(a_power_cut_while_schema_2_is_brought_up_loses_nothing)
+{
+    struct hunt *h = hunt_create(POWER_STATES / 20, 55, false);
+    begin_schema_2(h);
+    hunt_run(h, POWER_HONEST);
+    printf("brought up: %ld cuts tried, %ld faults\n", h->n_tried, h->n_lost);
+    ck_assert_int_eq(h->n_lost, 0);
+    hunt_destroy(h);
+}
+END_TEST
+
 START_TEST(a_power_cut_while_a_corrupt_database_is_put_aside_gives_no_number_twice)
 {
     struct hunt *h = hunt_create(POWER_STATES / 20, 77, false);
@@ -382,6 +429,7 @@ START_TEST(without_the_sync_of_the_folder_rows_are_lost)
 END_TEST
 
 MW_SUITE("power/cuts", a_power_cut_at_any_moment_loses_nothing_that_was_promised,
+         a_power_cut_while_schema_2_is_brought_up_loses_nothing,
          a_power_cut_while_a_corrupt_database_is_put_aside_gives_no_number_twice,
          without_the_sync_of_the_wal_rows_are_lost, without_the_sync_of_the_database_rows_are_lost,
          without_the_sync_of_the_folder_rows_are_lost)

@@ -53,6 +53,7 @@ static void fail_each(int code, bool fail_on)
         struct temp_store t;
         struct disk disk = { .fail_at = at, .fail_on = fail_on, .fail_write = code };
         temp_make(&t, 4 * MIB);
+        t.config.windows = WORKLOAD_CONFIG_WINDOWS;
         long n = run_with(&disk, &t);
         if (at == 0)
             n_changes = n;

@@ -50,6 +50,7 @@ START_TEST(a_hundred_kills_lose_nothing_that_was_reported)
     struct temp_store t;
     uint64_t seed = 2026, n_killed = 0;
     temp_make(&t, 4 * MIB);
+    t.config.windows = WORKLOAD_CONFIG_WINDOWS;
     int shared = memory_of(t.folder);
     volatile uint64_t *reported =
         mmap(NULL, sizeof *reported, PROT_READ | PROT_WRITE, MAP_SHARED, shared, 0);

@@ -212,7 +212,7 @@ static long live(long point, const struct fault *fault, uint64_t *ret_n_failed)
     struct life *l = __real_calloc(1, sizeof *l);
     ck_assert_ptr_nonnull(l);
     l->point = point;
-    l->config = (struct store_config){ .max_bytes = 4 << 20 };
+    l->config = (struct store_config){ .max_bytes = 4 << 20, .windows = WORKLOAD_CONFIG_WINDOWS };
     snprintf(l->config.path, sizeof l->config.path, POWER_FOLDER "/m.db");
     ck_assert_int_eq(store_settle(&l->config, NULL), MW_OK);
     workload_init(&l->w);

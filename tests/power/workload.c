@@ -4,15 +4,18 @@
 #include "storage/history.h"
 #include "storage/outbox.h"
 #include "storage/registry.h"
+#include "storage/reservoir.h"
+#include "storage/rollup.h"
 #include "storage/timebase.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define AT_US        ((int64_t)1767225600 * 1000000)
-#define BLOCK_FRAMES 20
+#define BLOCK_FRAMES 40
 #define BLOCKS_KEPT  2
 #define MODEL_MAX    3000
+#define ROLLUP_US    INT64_C(300000000) /* between the frames that are summed up */
 
 static uint64_t draw(uint64_t *state)
 {
@@ -71,12 +74,16 @@ static void advance(struct workload *w, const struct group *g)
     }
     w->n_frames += (uint64_t)g->n_frames;
     w->n_kept += (uint64_t)g->n_frames;
+    w->n_rolled += (uint64_t)g->n_frames;
+    w->n_offered += g->n_frames > 0;
     if (g->prunes && w->n_kept > BLOCKS_KEPT * BLOCK_FRAMES)
         w->n_kept = BLOCKS_KEPT * BLOCK_FRAMES;
     w->n_dead += g->refused;
     w->n_groups++;
     if (g->adds_model)
         w->model = w->n_groups;
+    if (w->n_groups == w->upgraded_at)
+        w->n_rolled = w->n_offered = 0;
 }
 
 static void message_for(uint64_t seq, struct outbox_message *m)
@@ -97,11 +104,34 @@ static int push(struct db *db, uint64_t seq)
     return result == MW_OK ? outbox_push(db, &m) : result;
 }
 
+static const char *const names[] = { "a", "b" };
+
+/* The same frames, five minutes apart. */
+static int write_rollups(struct db *db, const struct workload *w, int n)
+{
+    struct rollup_writer *writer = NULL;
+    int result = rollup_writer_create(&writer, 1, names, 2);
+    for (int i = 0; result == MW_OK && i < n; i++) {
+        int64_t slot = (int64_t)w->n_frames + i, mono_us = slot * ROLLUP_US;
+        struct mw_frame f = { AT_US + mono_us, mono_us, slot, 3, 3, { (float)slot, 1.0f } };
+        if (rollup_add(writer, &f, -1))
+            result = rollup_write(writer, db, false);
+    }
+    if (result == MW_OK)
+        result = rollup_write(writer, db, true);
+    rollup_writer_destroy(writer);
+    return result;
+}
+
 static int write_frames(struct db *db, const struct workload *w, int n)
 {
-    static const char *const names[] = { "a", "b" };
     struct history_writer *writer;
+    uint32_t machine;
     int result = timebase_set(db, AT_US, true); /* retention takes what is confirmed */
+    if (result == MW_OK)
+        result = db_machine(db, "press-07", &machine);
+    if (result == MW_OK)
+        result = write_rollups(db, w, n);
     if (result == MW_OK)
         result = history_writer_create(&writer, 1, names, 2, 512, 60000000);
     if (result != MW_OK)
@@ -109,7 +139,7 @@ static int write_frames(struct db *db, const struct workload *w, int n)
     for (int i = 0; i < n; i++) {
         int64_t slot = (int64_t)w->n_frames + i;
         int64_t mono_us = slot * 1000000;
-        struct mw_frame f = { AT_US + mono_us, mono_us, slot, 3, 3, { (float)slot, 1.0f } };
+        struct mw_frame f = { AT_US + mono_us, mono_us, slot, 3, 3, { (float)(slot % 7), 1.0f } };
         history_add(writer, &f, -1);
     }
     result = history_write(writer, db);
@@ -148,7 +178,9 @@ static int settle(struct db *db, const struct group *g)
 static int prune(struct db *db, uint64_t n_frames)
 {
     int64_t n_old = (int64_t)n_frames - BLOCKS_KEPT * BLOCK_FRAMES;
-    return db_prune(db, AT_US + WORKLOAD_HISTORY_US + n_old * 1000000);
+    uint32_t n;
+    int result = rollup_sum_up(db, 8, &n);
+    return result != MW_OK ? result : db_prune(db, AT_US + WORKLOAD_HISTORY_US + n_old * 1000000);
 }
 
 static int run(const struct workload *w, const struct group *g, struct db *db)
@@ -243,6 +275,33 @@ static const char *compare_model(const struct workload *w, struct db *db)
     return same ? NULL : "another active model";
 }
 
+/* Every frame is in one hour, none twice, none made up. */
+static const char *compare_rollups(const struct workload *w, struct db *db)
+{
+    struct rollup_reader *reader;
+    struct rollup_row row;
+    uint64_t n = 0;
+    int result = rollup_reader_open(&reader, db, 1, ROLLUP_HOUR_US, 0, INT64_MAX);
+    if (result != MW_OK)
+        return "no reader of rollups";
+    while ((result = rollup_reader_next(reader, &row)) == MW_OK || result == MW_ERR_AGAIN)
+        if (result == MW_OK)
+            n += row.slots[0].n;
+    rollup_reader_close(reader);
+    if (result != MW_ERR_NOT_FOUND)
+        return "rollups cannot be read";
+    return n == w->n_rolled ? NULL : "other rollups";
+}
+
+static const char *compare_windows(const struct workload *w, struct db *db)
+{
+    uint32_t n, n_states;
+    if (reservoir_count(db, 1, &n, &n_states) != MW_OK)
+        return "windows cannot be counted";
+    uint64_t wanted = w->n_offered < WORKLOAD_WINDOWS ? w->n_offered : WORKLOAD_WINDOWS;
+    return n == wanted && n_states == (wanted > 0) ? NULL : "other windows";
+}
+
 const char *workload_compare(const struct workload *w, struct db *db)
 {
     struct mw_alert newest = { 0 };
@@ -261,5 +320,9 @@ const char *workload_compare(const struct workload *w, struct db *db)
     if (history_alerts(db, NULL, &newest, 1, &n) != MW_OK || newest.seq + 1 != w->next_seq)
         return "another newest alert";
     const char *difference = compare_model(w, db);
+    if (!difference)
+        difference = compare_rollups(w, db);
+    if (!difference)
+        difference = compare_windows(w, db);
     return difference ? difference : compare_outbox(w, db);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/db.h"
 #include "base/result.h"
+#include "storage/db_internal.h"
 #include "storage/history.h"
 #include "storage/outbox.h"
 #include "support/suite.h"
@@ -50,14 +51,19 @@ START_TEST(a_new_database_is_migrated_and_an_old_one_is_left_alone)
 }
 END_TEST
 
+static void execute_on(sqlite3 *s, const char *sql)
+{
+    char *words = NULL;
+    int code = sqlite3_exec(s, sql, NULL, NULL, &words);
+    ck_assert_msg(code == SQLITE_OK, "%s: %s", sql, words ? words : "");
+}
+
 /* Another program's hand on the closed file. */
 static void execute(const char *path, const char *sql)
 {
     sqlite3 *s;
-    char *words = NULL;
     ck_assert_int_eq(sqlite3_open(path, &s), SQLITE_OK);
-    int code = sqlite3_exec(s, sql, NULL, NULL, &words);
-    ck_assert_msg(code == SQLITE_OK, "%s: %s", sql, words ? words : "");
+    execute_on(s, sql);
     sqlite3_close(s);
 }
 
@@ -73,6 +79,70 @@ static int64_t ask(const char *path, const char *sql)
     sqlite3_close(s);
     return n;
 }
+
+/* A database as release with schema 2 left it: two blocks, a message, a state. */
+static void make_schema_2(const char *path)
+{
+    static struct db old;
+    static const char *const names[] = { "vib" };
+    uint8_t bytes[2000];
+    char sql[8000];
+    old = (struct db){ 0 };
+    ck_assert_int_eq(sqlite3_open(path, &old.sqlite), SQLITE_OK);
+    execute_on(old.sqlite, "PRAGMA journal_mode = WAL");
+    ck_assert_int_eq(migrations_apply(&old, 0, 2, 7), MW_OK);
+    for (int block = 0; block < 2; block++) {
+        struct history_block_writer w;
+        int64_t first_us = AT_US + block * INT64_C(3600000000);
+        history_block_begin(&w, bytes, sizeof bytes, names, 1, 30);
+        for (int i = 0; i < 30; i++)
+            history_block_add(&w, &(struct mw_frame){ first_us + i, i, i, 1, 1, { (float)i } }, 0);
+        int n = history_block_finish(&w);
+        int at = snprintf(sql, sizeof sql, "INSERT INTO block VALUES (%d, 1, %lld, %lld, 30, x'",
+                          block + 1, (long long)first_us, (long long)first_us + 29);
+        for (int i = 0; i < n; i++)
+            at += snprintf(sql + at, sizeof sql - (size_t)at, "%02x", bytes[i]);
+        snprintf(sql + at, sizeof sql - (size_t)at, "', NULL, 0)");
+        execute_on(old.sqlite, sql);
+    }
+    execute_on(old.sqlite, "INSERT INTO machine VALUES (1, 'pump');"
+                           "INSERT INTO outbox VALUES (7, 1, 2, x'01', NULL);"
+                           "UPDATE counter SET value = 8 WHERE name = 'next_seq';"
+                           "INSERT INTO state VALUES ('k', 'n', x'05')");
+    sqlite3_close(old.sqlite);
+}
+
+START_TEST(a_database_of_schema_2_is_brought_up_with_all_that_it_holds)
+{
+    static const char *const names[] = { "vib" };
+    struct temp_store t;
+    struct history_reader *r;
+    struct mw_frame f;
+    uint64_t n;
+    uint8_t byte;
+    size_t n_bytes;
+    temp_make(&t, 0);
+    make_schema_2(t.config.path);
+    temp_open(&t);
+    ck_assert_int_eq(t.report.migrated_from, 2);
+    ck_assert_int_eq(t.report.migrated_to, migrations_newest());
+    ck_assert_uint_eq(outbox_next_seq(t.db), 8);
+    ck_assert_uint_eq(db_stats(t.db).outbox_waiting, 1);
+    ck_assert_int_eq(state_get(t.db, "k", "n", &byte, 1, &n_bytes), MW_OK);
+    ck_assert_int_eq(history_count(t.db, 1, 0, &n), MW_OK);
+    ck_assert_uint_eq(n, 60);
+    ck_assert_int_eq(history_reader_open(&r, t.db, 1, names, 1, AT_US + 10, INT64_MAX), MW_OK);
+    for (int i = 10; i < 60; i++) {
+        ck_assert_int_eq(history_reader_next(r, &f, NULL), MW_OK);
+        ck_assert_float_eq(f.values[0], (float)(i % 30));
+    }
+    ck_assert_int_eq(history_reader_next(r, &f, NULL), MW_ERR_NOT_FOUND);
+    history_reader_close(r);
+    temp_reopen(&t);
+    ck_assert_int_eq(t.report.migrated_from, t.report.migrated_to);
+    temp_end(&t);
+}
+END_TEST
 
 START_TEST(a_newer_programs_database_is_refused_and_not_moved)
 {
@@ -257,6 +327,59 @@ START_TEST(a_missing_folder_and_a_folder_for_a_file_are_io_errors)
 }
 END_TEST
 
+START_TEST(the_meter_counts_what_the_disk_is_given)
+{
+    struct temp_store t;
+    uint8_t bytes[20000] = { 1 };
+    temp_begin(&t, 0);
+    struct db_stats before = db_stats(t.db);
+    ck_assert_uint_gt(before.n_bytes_written, 0);
+    ck_assert_int_eq(db_begin(t.db), MW_OK);
+    ck_assert_int_eq(db_commit(t.db), MW_OK); /* an empty group costs nothing */
+    ck_assert_uint_eq(db_stats(t.db).n_bytes_written, before.n_bytes_written);
+    ck_assert_uint_eq(db_stats(t.db).n_syncs_wal, before.n_syncs_wal);
+    ck_assert_int_eq(db_begin(t.db), MW_OK);
+    ck_assert_int_eq(state_put(t.db, "k", "n", bytes, sizeof bytes), MW_OK);
+    ck_assert_int_eq(db_commit(t.db), MW_OK);
+    struct db_stats after = db_stats(t.db);
+    ck_assert_uint_ge(after.n_bytes_written - before.n_bytes_written, sizeof bytes);
+    ck_assert_uint_le(after.n_bytes_written - before.n_bytes_written, 10 * 4200);
+    ck_assert_uint_eq(after.n_syncs_wal - before.n_syncs_wal, 1);
+    ck_assert_uint_eq(after.n_syncs_database, before.n_syncs_database);
+    temp_end(&t);
+}
+END_TEST
+
+START_TEST(a_database_in_memory_writes_no_file)
+{
+    struct temp_store t;
+    static const char *const names[] = { "vib" };
+    struct history_writer *w;
+    uint64_t n;
+    temp_make(&t, 4 * MIB);
+    t.config.in_memory = true;
+    temp_open(&t);
+    ck_assert_int_eq(access(t.config.path, F_OK), -1);
+    ck_assert_int_eq(history_writer_create(&w, 1, names, 1, 512, 60000000), MW_OK);
+    for (int block = 0; block < 3000; block++) { /* twice what it may hold */
+        for (int i = 0; i < 500; i++) {
+            int64_t us = (int64_t)block * 500 + i;
+            history_add(w, &(struct mw_frame){ us, us, us, 1, 1, { (float)(i * 7919 % 1000) } }, 0);
+        }
+        ck_assert_int_eq(db_begin(t.db), MW_OK);
+        ck_assert_int_eq(history_write(w, t.db), MW_OK);
+        ck_assert_int_eq(db_commit(t.db), MW_OK);
+    }
+    ck_assert_int_eq(history_count(t.db, 1, 0, &n), MW_OK);
+    ck_assert_uint_lt(n, 1500000);
+    ck_assert_uint_gt(n, 100000);
+    ck_assert_int_le(db_stats(t.db).file_bytes, 4 * MIB);
+    ck_assert_uint_eq(db_stats(t.db).n_bytes_written, 0);
+    history_writer_destroy(w);
+    temp_end(&t);
+}
+END_TEST
+
 START_TEST(a_rolled_back_group_leaves_nothing)
 {
     struct temp_store t;
@@ -359,6 +482,8 @@ END_TEST
 
 MW_SUITE("storage/db", settings_not_given_get_their_defaults_and_wrong_ones_are_all_told,
          a_new_database_is_migrated_and_an_old_one_is_left_alone,
+         a_database_of_schema_2_is_brought_up_with_all_that_it_holds,
+         the_meter_counts_what_the_disk_is_given, a_database_in_memory_writes_no_file,
          a_newer_programs_database_is_refused_and_not_moved,
          another_programs_database_is_refused_and_not_touched, a_second_connection_is_kept_out,
          a_corrupt_header_is_put_aside_and_numbers_go_on_above_the_old_ones,
