@@ -17,6 +17,7 @@
 #define ALARM_SAVED_MAX 96 /* with the finding it speaks of */
 #define ALARM_NAME_MAX  80 /* key of a saved alarm: class letter, subject, point */
 #define NO_BLOB         (-1)
+#define OUTBOX_BATCH    48 /* messages in one answer to the link */
 
 /* bus → main: a change of health, or counters. */
 struct bus_report {
@@ -122,15 +123,17 @@ struct outbox_news {
     enum { OUTBOX_HIGHEST = 1, OUTBOX_MESSAGE, OUTBOX_SERVED } kind;
     uint64_t highest; /* seq of the newest committed message */
     uint64_t request; /* MESSAGE, SERVED: which request it answers */
+    bool more;        /* SERVED: others wait besides */
     struct outbox_message message;
 };
 
 /* link → store. */
 struct outbox_order {
     enum { OUTBOX_WANT = 1, OUTBOX_ACK, OUTBOX_DEAD } kind;
-    uint64_t seq;     /* WANT: messages above this */
-    uint64_t request; /* WANT: counts up */
+    uint64_t seq;
     uint8_t reason;
+    uint64_t request;      /* WANT: counts up */
+    struct outbox_ask ask; /* WANT */
 };
 
 /* main → link: what is retained at the broker. */

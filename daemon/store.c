@@ -48,6 +48,7 @@ static int put_alert(struct store_stage *s, const struct store_order *order)
                                       .at_us = alert.at_us,
                                       .offset_us = order->offset_us,
                                       .severity = alert.severity };
+    memcpy(message.subject, alert.subject, sizeof message.subject);
     int result = mw_alert_encode(&alert, message.bytes, sizeof message.bytes);
     if (result < 0)
         return result;
@@ -115,12 +116,14 @@ static int apply_orders(struct store_stage *s, int64_t now_us)
 
 static void note_want(struct store_stage *s, const struct outbox_order *order)
 {
-    s->want_after = order->seq;
+    s->ask = order->ask;
     s->request = order->request;
     s->wanted = true;
+    s->want_waits = s->n_outbox_orders > 0;
 }
 
-/* A wish needs no transaction; behind acknowledgements it waits for theirs. */
+/* A question needs no transaction; behind acknowledgements it waits for theirs, so that nothing
+ * that was delivered is named again. */
 static int apply_outbox_orders(struct store_stage *s, int64_t now_us)
 {
     struct outbox_order order;
@@ -149,20 +152,20 @@ static int apply_outbox_orders(struct store_stage *s, int64_t now_us)
 /* Called with no group open: the link is shown committed messages only. */
 static int serve_link(struct store_stage *s)
 {
-    struct outbox_message messages[LINK_WINDOW_MAX];
     size_t n = 0;
-    if (!s->wanted || STORE_NEWS_ITEMS - mw_ring_count(&s->news) < LINK_WINDOW_MAX + 2)
+    if (!s->wanted || STORE_NEWS_ITEMS - mw_ring_count(&s->news) < OUTBOX_BATCH + 2)
         return MW_OK;
-    int result = outbox_peek(s->db, s->want_after, messages, LINK_WINDOW_MAX, &n);
+    int result = outbox_next(s->db, &s->ask, s->served, OUTBOX_BATCH, &n);
     if (result < 0)
         return result;
     struct outbox_news news = { .kind = OUTBOX_MESSAGE, .request = s->request };
     for (size_t i = 0; i < n; i++) {
-        news.message = messages[i];
+        news.message = s->served[i];
         mw_ring_offer(&s->news, &news);
     }
     news.kind = OUTBOX_SERVED;
     news.highest = s->highest;
+    news.more = n == OUTBOX_BATCH;
     mw_ring_offer(&s->news, &news);
     s->wanted = false;
     worker_wake(s->link);

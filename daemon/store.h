@@ -57,8 +57,10 @@ struct store_stage {
     struct mw_ring news;
     struct outbox_news *news_items;
     uint64_t highest, told; /* newest committed seq; the one the link knows of */
-    uint64_t want_after, request;
-    bool wanted;
+    struct outbox_ask ask;  /* the link's newest question, if wanted */
+    uint64_t request;
+    bool wanted, want_waits;       /* its order is still in the ring, behind acknowledgements */
+    struct outbox_message *served; /* room for an answer */
     /* from the link; owned by it, read here */
     struct mw_ring *outbox_orders;
 };

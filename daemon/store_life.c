@@ -18,8 +18,9 @@ static int make_memory(struct store_stage *s)
     s->due = calloc(n, sizeof *s->due);
     s->report_items = calloc(REPORT_ITEMS, sizeof *s->report_items);
     s->news_items = calloc(STORE_NEWS_ITEMS, sizeof *s->news_items);
+    s->served = calloc(OUTBOX_BATCH, sizeof *s->served);
     if (!s->machines || !s->writers || !s->learners || !s->due || !s->report_items ||
-        !s->news_items)
+        !s->news_items || !s->served)
         return MW_ERR_NO_MEMORY;
     mw_ring_init(&s->reports, s->report_items, sizeof *s->report_items, REPORT_ITEMS);
     mw_ring_init(&s->news, s->news_items, sizeof *s->news_items, STORE_NEWS_ITEMS);
@@ -138,5 +139,6 @@ void store_stage_destroy(struct store_stage *s)
     free(s->due);
     free(s->report_items);
     free(s->news_items);
+    free(s->served);
     free(s);
 }

@@ -5,7 +5,7 @@
 
 #include "daemon/store.h"
 
-#define STORE_NEWS_ITEMS 64
+#define STORE_NEWS_ITEMS 64     /* an answer to the link, and some */
 #define STORE_IDLE_US    500000 /* frames wait at most this long in their ring, unless it fills up */
 
 const char *store_machine_name(const struct store_stage *stage, uint32_t machine);

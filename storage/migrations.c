@@ -81,6 +81,9 @@ static const char *const steps[] = {
     "CREATE INDEX block_unconfirmed ON block (timebase) WHERE timebase IS NOT NULL;"
     "ALTER TABLE outbox ADD COLUMN timebase INTEGER;"
     "ALTER TABLE alert ADD COLUMN timebase INTEGER;",
+
+    "ALTER TABLE outbox ADD COLUMN subject TEXT;"
+    "CREATE INDEX outbox_subject ON outbox (subject, seq);",
 };
 
 int migrations_newest(void)

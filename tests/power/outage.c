@@ -74,6 +74,7 @@ static void push(struct outage *o)
     struct mw_alert a;
     make_alert(m.seq, &a);
     m.severity = a.severity;
+    snprintf(m.subject, sizeof m.subject, "%s", a.subject);
     int n = mw_alert_encode(&a, m.bytes, sizeof m.bytes);
     ck_assert_int_gt(n, 0);
     m.n_bytes = (uint16_t)n;

@@ -5,6 +5,8 @@
 #include "support/suite.h"
 #include "unit/storage/temp_store.h"
 
+#include <sqlite3.h>
+
 #define SMALL_LIMIT (64 * 1024)
 
 static int push_sized(struct db *db, uint8_t severity, uint16_t n_bytes)
@@ -67,6 +69,107 @@ START_TEST(messages_wait_in_order_until_acknowledged_also_over_a_restart)
     ck_assert_uint_eq(db_stats(t.db).outbox_waiting, 17);
     ck_assert_uint_eq(db_stats(t.db).outbox_bytes, 17 * (300 + 64));
     ck_assert_uint_eq(peek(t.db, UINT64_MAX, 3), 0);
+    temp_end(&t);
+}
+END_TEST
+
+static void push_for(struct db *db, const char *subject, int n)
+{
+    ck_assert_int_eq(db_begin(db), MW_OK);
+    for (int i = 0; i < n; i++) {
+        struct outbox_message m = { .seq = outbox_next_seq(db), .at_us = AT_US, .severity = 2 };
+        snprintf(m.subject, sizeof m.subject, "%s", subject);
+        m.n_bytes = 100;
+        ck_assert_int_eq(outbox_push(db, &m), MW_OK);
+    }
+    ck_assert_int_eq(db_commit(db), MW_OK);
+}
+
+static void expect_next(struct db *db, const struct outbox_ask *ask, size_t cap, const char *order)
+{
+    char text[256] = "";
+    size_t n = 99;
+    ck_assert_int_eq(outbox_next(db, ask, got, cap, &n), MW_OK);
+    for (size_t i = 0; i < n; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%d%s", i > 0 ? " " : "",
+                 (int)got[i].seq, got[i].live ? "!" : "");
+    ck_assert_str_eq(text, order);
+}
+
+START_TEST(news_overtakes_other_subjects_backlog_and_takes_its_own_along)
+{
+    struct temp_store t;
+    temp_begin(&t, 0);
+    push_for(t.db, "a", 2); /* 1 2 */
+    push_for(t.db, "b", 2); /* 3 4 */
+    push_for(t.db, "a", 1); /* 5 */
+    push_for(t.db, "c", 3); /* 6 7 8 */
+    struct outbox_ask ask = { .live_above = 8 };
+    expect_next(t.db, &ask, 16, "1 2 3 4 5 6 7 8");
+    push_for(t.db, "b", 1); /* 9 */
+    push_for(t.db, "d", 2); /* 10 11 */
+    expect_next(t.db, &ask, 16, "3! 10! 4! 11! 9! 1 2 5 6 7 8");
+    expect_next(t.db, &ask, 4, "3! 10! 1 2"); /* half of the places */
+    ask.flying[ask.n_flying++] = 3;
+    ask.flying[ask.n_flying++] = 10;
+    ask.flying[ask.n_flying++] = 1;
+    expect_next(t.db, &ask, 16, "4! 11! 9! 2 5 6 7 8");
+    acknowledge(t.db, 9, 9);
+    expect_next(t.db, &ask, 16, "11! 2 4 5 6 7 8"); /* b has no news any more */
+    ask.live_above = UINT64_MAX;
+    expect_next(t.db, &ask, 16, "2 4 5 6 7 8 11");
+    temp_end(&t);
+}
+END_TEST
+
+START_TEST(whatever_waits_each_subject_keeps_its_order)
+{
+    struct temp_store t;
+    uint64_t seed = 3;
+    temp_begin(&t, 0);
+    for (int round = 0; round < 60; round++) {
+        struct outbox_ask ask = { .live_above = temp_draw(&seed) % outbox_next_seq(t.db) };
+        uint64_t last[6] = { 0 };
+        bool backlog = false;
+        size_t n;
+        for (uint64_t k = temp_draw(&seed) % 20; k > 0; k--) {
+            char subject[2] = { (char)('a' + temp_draw(&seed) % 6), 0 };
+            push_for(t.db, subject, 1);
+        }
+        ck_assert_int_eq(outbox_next(t.db, &ask, got, 32, &n), MW_OK);
+        for (size_t i = 0; i < n; i++) {
+            uint64_t *before = &last[got[i].subject[0] - 'a'];
+            ck_assert_uint_gt(got[i].seq, *before);
+            *before = got[i].seq;
+            ck_assert(got[i].live ? !backlog : true); /* live ones come first */
+            backlog = !got[i].live;
+        }
+        for (uint64_t k = temp_draw(&seed) % 20; k > 0; k--) {
+            uint64_t seq = temp_draw(&seed) % outbox_next_seq(t.db) + 1;
+            acknowledge(t.db, seq, seq);
+        }
+    }
+    temp_end(&t);
+}
+END_TEST
+
+START_TEST(nothing_overtakes_while_a_message_of_an_unknown_subject_waits)
+{
+    struct temp_store t;
+    temp_begin(&t, 0);
+    push_for(t.db, "a", 2);
+    db_close(t.db);
+    sqlite3 *raw; /* as the migration leaves what an older program stored */
+    ck_assert_int_eq(sqlite3_open(t.config.path, &raw), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(raw, "UPDATE outbox SET subject = NULL WHERE seq = 1", 0, 0, 0),
+                     SQLITE_OK);
+    sqlite3_close(raw);
+    temp_open(&t);
+    push_for(t.db, "b", 1);
+    struct outbox_ask ask = { .live_above = 2 };
+    expect_next(t.db, &ask, 16, "1 2 3");
+    acknowledge(t.db, 1, 1);
+    expect_next(t.db, &ask, 16, "3! 2");
     temp_end(&t);
 }
 END_TEST
@@ -272,6 +375,9 @@ START_TEST(a_full_database_still_takes_acknowledgements_and_new_messages)
 END_TEST
 
 MW_SUITE("storage/outbox", messages_wait_in_order_until_acknowledged_also_over_a_restart,
+         news_overtakes_other_subjects_backlog_and_takes_its_own_along,
+         whatever_waits_each_subject_keeps_its_order,
+         nothing_overtakes_while_a_message_of_an_unknown_subject_waits,
          a_number_is_never_given_twice_though_all_was_acknowledged,
          a_number_from_elsewhere_and_impossible_sizes_are_refused,
          overflow_takes_the_lowest_severity_and_of_that_the_oldest,
