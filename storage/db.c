@@ -250,6 +250,7 @@ struct db_stats db_stats(const struct db *db)
     stats.outbox_bytes = db->tally.waiting_bytes;
     stats.outbox_dropped = db->tally.dropped;
     stats.dead_letters = db->tally.dead_letters;
+    stats.gaps_merged = db->tally.merged;
     return stats;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/outbox.h"
+#include "base/event.h"
 #include "storage/db_internal.h"
 
 #include <assert.h>
@@ -18,27 +19,28 @@ uint64_t outbox_next_seq(const struct db *db)
     return db->tally.next_seq;
 }
 
-/* The size of a waiting message; MW_ERR_NOT_FOUND. */
-static int size_of(struct db *db, uint64_t seq, uint64_t *ret_n_bytes)
+/* The size and severity of a waiting message; MW_ERR_NOT_FOUND. */
+static int size_of(struct db *db, uint64_t seq, uint64_t *ret_n_bytes, uint8_t *ret_severity)
 {
     sqlite3_stmt *stmt;
-    int result =
-        db_use(db, ST_OUTBOX_SIZE, "SELECT length(bytes) FROM outbox WHERE seq = ?1", &stmt);
+    int result = db_use(db, ST_OUTBOX_SIZE,
+                        "SELECT length(bytes), severity FROM outbox WHERE seq = ?1", &stmt);
     if (result == MW_OK)
         result = db_row(db, stmt, sqlite3_bind_int64(stmt, 1, (sqlite3_int64)seq));
     if (result != MW_OK)
         return result;
     *ret_n_bytes = (uint64_t)sqlite3_column_int64(stmt, 0);
+    *ret_severity = (uint8_t)sqlite3_column_int(stmt, 1);
     sqlite3_reset(stmt);
     return MW_OK;
 }
 
-/* Takes a message out; MW_ERR_NOT_FOUND. */
-static int take_out(struct db *db, uint64_t seq)
+int outbox_take_out(struct db *db, uint64_t seq)
 {
     uint64_t n_bytes;
+    uint8_t severity;
     sqlite3_stmt *stmt;
-    int result = size_of(db, seq, &n_bytes);
+    int result = size_of(db, seq, &n_bytes, &severity);
     if (result == MW_OK)
         result = db_use(db, ST_OUTBOX_DELETE, "DELETE FROM outbox WHERE seq = ?1", &stmt);
     if (result == MW_OK)
@@ -47,54 +49,75 @@ static int take_out(struct db *db, uint64_t seq)
         return result;
     db->tally.waiting--;
     db->tally.waiting_bytes -= cost(n_bytes);
+    db->tally.n_gaps -= severity == OUTBOX_GAP_SEVERITY;
     return MW_OK;
 }
 
+struct victim {
+    uint64_t seq;
+    uint8_t severity;
+    int64_t at_us;
+};
+
 /* The waiting message that overflow takes first, if it may go for one of this severity. */
-static int find_victim(struct db *db, uint8_t severity, uint64_t *ret_seq)
+static int find_victim(struct db *db, uint8_t severity, struct victim *ret_victim)
 {
     sqlite3_stmt *stmt;
-    int result =
-        db_use(db, ST_OUTBOX_VICTIM,
-               "SELECT seq FROM outbox WHERE severity <= ?1 ORDER BY severity, seq LIMIT 1", &stmt);
+    int result = db_use(db, ST_OUTBOX_VICTIM,
+                        "SELECT seq, severity, at_us FROM outbox WHERE severity <= ?1"
+                        " ORDER BY severity, seq LIMIT 1",
+                        &stmt);
     if (result == MW_OK)
         result = db_row(db, stmt, sqlite3_bind_int(stmt, 1, severity));
     if (result != MW_OK)
         return result;
-    *ret_seq = (uint64_t)sqlite3_column_int64(stmt, 0);
+    *ret_victim =
+        (struct victim){ (uint64_t)sqlite3_column_int64(stmt, 0),
+                         (uint8_t)sqlite3_column_int(stmt, 1), sqlite3_column_int64(stmt, 2) };
     sqlite3_reset(stmt);
     return MW_OK;
 }
 
-static int drop_victim(struct db *db, uint8_t severity)
+static int drop_victim(struct db *db, uint8_t severity, uint8_t reason, struct mw_gap *gap)
 {
-    uint64_t seq;
-    int result = find_victim(db, severity, &seq);
+    struct victim victim;
+    int result = find_victim(db, severity, &victim);
     if (result == MW_OK)
-        result = take_out(db, seq);
-    if (result == MW_OK)
-        db->tally.dropped++;
-    return result;
+        result = outbox_take_out(db, victim.seq);
+    if (result != MW_OK)
+        return result;
+    db->tally.dropped++;
+    gap_count(gap, victim.seq, victim.severity, victim.at_us, reason);
+    return MW_OK;
+}
+
+/* What waits beside gap records, which have room of their own. */
+static bool exceeds_limit(const struct db *db, uint64_t more_bytes)
+{
+    uint64_t bytes = db->tally.waiting_bytes - db->tally.n_gaps * GAP_BYTES;
+    return bytes + more_bytes > (uint64_t)db->config.outbox_bytes - (uint64_t)GAPS_MAX * GAP_BYTES;
 }
 
 /* Overflow until the message fits. MW_ERR_NOT_FOUND: nothing of its severity or below is left, so
  * that it is itself the one to go. */
-static int make_way(struct db *db, const struct outbox_message *message)
+static int make_way(struct db *db, const struct outbox_message *message, struct mw_gap *gap,
+                    uint8_t *ret_reason)
 {
-    uint64_t limit = (uint64_t)db->config.outbox_bytes;
     int result = MW_OK;
-    while (result == MW_OK && db->tally.waiting_bytes + cost(message->n_bytes) > limit)
-        result = drop_victim(db, message->severity);
+    *ret_reason = MW_GAP_OUTBOX_LIMIT;
+    while (result == MW_OK && exceeds_limit(db, cost(message->n_bytes)))
+        result = drop_victim(db, message->severity, *ret_reason, gap);
     while (result == MW_OK) {
         result = db_room(db, cost(message->n_bytes), ROOM_FOR_OUTBOX, true);
         if (result != MW_ERR_NO_SPACE)
             return result;
-        result = drop_victim(db, message->severity);
+        *ret_reason = MW_GAP_STORE_FULL;
+        result = drop_victim(db, message->severity, *ret_reason, gap);
     }
     return result;
 }
 
-static int put(struct db *db, const struct outbox_message *m, int64_t timebase)
+static int insert(struct db *db, const struct outbox_message *m, int64_t timebase)
 {
     sqlite3_stmt *stmt;
     int result = db_use(db, ST_OUTBOX_PUT,
@@ -111,28 +134,46 @@ static int put(struct db *db, const struct outbox_message *m, int64_t timebase)
     return db_run(db, stmt, bound);
 }
 
+int outbox_put(struct db *db, const struct outbox_message *message)
+{
+    struct known_timebase timebase = { 0 };
+    int result = timebase_of(db, message->offset_us, &timebase);
+    if (result == MW_OK)
+        result = insert(db, message, timebase.id);
+    if (result != MW_OK)
+        return result;
+    db->tally.waiting++;
+    db->tally.waiting_bytes += cost(message->n_bytes);
+    db->tally.n_gaps += message->severity == OUTBOX_GAP_SEVERITY;
+    db->tally.next_seq++;
+    return MW_OK;
+}
+
+/* The message itself is the one to go; its number is used up. */
+static void give_up(struct db *db, const struct outbox_message *m, uint8_t reason,
+                    struct mw_gap *gap)
+{
+    db->tally.dropped++;
+    db->tally.next_seq++;
+    gap_count(gap, m->seq, m->severity, m->at_us, reason);
+}
+
 int outbox_push(struct db *db, const struct outbox_message *message)
 {
     assert(db->in_transaction);
     if (message->seq != db->tally.next_seq || message->n_bytes < 1 ||
-        message->n_bytes > OUTBOX_MESSAGE_MAX)
+        message->n_bytes > OUTBOX_MESSAGE_MAX || message->severity > OUTBOX_SEVERITY_MAX)
         return MW_ERR_INVALID;
-    struct known_timebase timebase = { 0 };
-    int result = make_way(db, message);
+    struct mw_gap gap = { 0 };
+    uint8_t reason = 0;
+    int result = make_way(db, message, &gap, &reason);
     if (result == MW_OK)
-        result = timebase_of(db, message->offset_us, &timebase);
-    if (result == MW_OK)
-        result = put(db, message, timebase.id);
-    if (result == MW_OK) {
-        db->tally.waiting++;
-        db->tally.waiting_bytes += cost(message->n_bytes);
-    } else if (result == MW_ERR_NOT_FOUND) {
-        db->tally.dropped++;
+        result = outbox_put(db, message);
+    if (result == MW_ERR_NOT_FOUND) {
+        give_up(db, message, reason, &gap);
         result = MW_OK;
     }
-    if (result == MW_OK)
-        db->tally.next_seq++;
-    return result;
+    return result == MW_OK ? gap_record(db, &gap, message->at_us, message->offset_us) : result;
 }
 
 /* The columns of a message, of the outbox as o and its time base as t. */
@@ -193,6 +234,7 @@ static int gather(struct db *db, struct gathering *g, sqlite3_stmt *stmt, int bo
         result = read_message(stmt, &g->messages[g->n]);
         if (result != MW_OK)
             break;
+        gap_shown(db, g->messages[g->n].seq);
         g->messages[g->n++].live = live;
     }
     sqlite3_reset(stmt);
@@ -272,7 +314,7 @@ int outbox_acknowledged(struct db *db, uint64_t seq)
     assert(db->in_transaction);
     if (seq > INT64_MAX)
         return MW_OK;
-    int result = take_out(db, seq);
+    int result = outbox_take_out(db, seq);
     return result == MW_ERR_NOT_FOUND ? MW_OK : result;
 }
 
@@ -301,9 +343,10 @@ int outbox_dead_letter(struct db *db, uint64_t seq, uint8_t reason)
 {
     assert(db->in_transaction);
     uint64_t n_bytes;
+    uint8_t severity;
     if (seq > INT64_MAX)
         return MW_OK;
-    int result = size_of(db, seq, &n_bytes);
+    int result = size_of(db, seq, &n_bytes, &severity);
     if (result == MW_ERR_NOT_FOUND)
         return MW_OK;
     if (result == MW_OK)
@@ -313,7 +356,7 @@ int outbox_dead_letter(struct db *db, uint64_t seq, uint8_t reason)
     else if (result == MW_ERR_NO_SPACE)
         result = MW_OK; /* no grave left: the message still goes, and is counted */
     if (result == MW_OK)
-        result = take_out(db, seq);
+        result = outbox_take_out(db, seq);
     if (result == MW_OK)
         db->tally.dead_letters++;
     return result;

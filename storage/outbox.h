@@ -2,7 +2,8 @@
 /* Messages that must reach the broker: kept until acknowledged. The alarm's row and its message
  * are one transaction. A message leaves in the group commit after its acknowledgement, or by the
  * counted overflow: when the byte limit is reached the lowest severity goes first, oldest first,
- * and the loss is counted for ever. */
+ * the loss is counted for ever, and a gap record (base/event.h) goes with the others to tell of it.
+ * Samples never wait here: only alerts and events are sent, so there is nothing to merge first. */
 #ifndef MW_STORAGE_OUTBOX_H
 #define MW_STORAGE_OUTBOX_H
 
@@ -11,8 +12,9 @@
 
 #include <stdbool.h>
 
-#define OUTBOX_MESSAGE_MAX 2048
-#define OUTBOX_FLYING_MAX  16 /* messages that one question may leave out */
+#define OUTBOX_MESSAGE_MAX  2048
+#define OUTBOX_SEVERITY_MAX 3  /* enum mw_severity: critical */
+#define OUTBOX_FLYING_MAX   16 /* messages that one question may leave out */
 
 struct outbox_message {
     uint64_t seq;                  /* id; never reused for other content */
@@ -26,7 +28,7 @@ struct outbox_message {
     bool live;        /* goes ahead of what waited before, see outbox_next */
     uint8_t severity;
     uint16_t n_bytes;
-    uint8_t bytes[OUTBOX_MESSAGE_MAX]; /* opaque here: an encoded alert */
+    uint8_t bytes[OUTBOX_MESSAGE_MAX]; /* opaque here: an encoded alert or event */
 };
 
 /* What is asked of outbox_next. */
@@ -40,7 +42,8 @@ struct outbox_ask {
  * and never one that was pushed before, also when everything was acknowledged. */
 uint64_t outbox_next_seq(const struct db *db);
 
-/* Inside a transaction. The message's seq must be outbox_next_seq(). */
+/* Inside a transaction. The message's seq must be outbox_next_seq(), its severity at most
+ * OUTBOX_SEVERITY_MAX: else MW_ERR_INVALID. A gap record may take the number after it. */
 int outbox_push(struct db *db, const struct outbox_message *message);
 
 /* Up to cap messages, the one that goes next first. Every subject's are in the order of seq. News
