@@ -263,7 +263,7 @@ static int make_uplink(struct gateway *g, const struct clock_time *now)
                                      jitter_seed(g->config, now));
     if (result < 0) {
         journal_failed(result == MW_ERR_REFUSED
-                           ? "mqtt: password_file is readable by others"
+                           ? "mqtt: password_file or key_file is readable by others"
                            : "mqtt: a file named in the configuration cannot be read",
                        mw_result_text(result));
         return result;

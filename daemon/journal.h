@@ -26,6 +26,10 @@ void journal_db(const struct db_report *report);
 /* The broker refused an alert for good: n so far. */
 void journal_dead_letter(uint64_t n);
 void journal_link(const struct link_report *report);
+/* A certificate expires, or has. */
+void journal_expiry(const struct mw_event *event);
+/* The outbox gives up messages; n so far, ever. */
+void journal_overflow(uint64_t n);
 /* Anything that ends the start, with the place and the reason. */
 void journal_failed(const char *what, const char *why);
 /* A stage gave no sign of life; the watchdog is left to bite. */

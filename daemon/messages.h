@@ -6,6 +6,7 @@
 
 #include "alarm/alarm.h"
 #include "base/alert.h"
+#include "base/event.h"
 #include "base/sample.h"
 #include "base/sha256.h"
 #include "fieldbus/poller.h"
@@ -65,9 +66,10 @@ struct store_order {
         STORE_LEARN,     /* export a data set and watch over its training */
         STORE_ACTIVATE,  /* the model with this digest is installed */
         STORE_REJECT,    /* it could not be installed */
+        STORE_EVENT,     /* of the gateway; a certificate's is remembered, too */
         STORE_CLOCK,     /* offset_us is the best one known of this boot */
     } kind;
-    int64_t offset_us; /* STORE_ALERT, STORE_CLOCK: UTC minus monotonic time */
+    int64_t offset_us; /* STORE_ALERT, STORE_EVENT, STORE_CLOCK: UTC minus monotonic time */
     bool synced;       /* STORE_CLOCK: confirmed */
     uint32_t machine;  /* UINT32_MAX: none (a device's alarm) */
     int blob;          /* detector state, or NO_BLOB */
@@ -76,7 +78,10 @@ struct store_order {
     uint8_t alarm_state[ALARM_SAVED_MAX];
     uint8_t n_alarm_state;
     uint8_t digest[MW_SHA256_BYTES];
-    struct mw_alert alert;
+    union {
+        struct mw_alert alert; /* STORE_ALERT */
+        struct mw_event event; /* STORE_EVENT */
+    };
 };
 
 enum learn_phase {
@@ -157,6 +162,7 @@ struct link_report {
     bool changed;  /* of state, for the journal */
     struct link_stats stats;
     uint64_t n_bytes, n_states;
+    int64_t not_after_us[MW_CERTIFICATES]; /* UTC: end of each certificate in use; 0: none */
     char text[96];
 };
 

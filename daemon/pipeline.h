@@ -8,6 +8,7 @@
 
 #include "base/ring.h"
 #include "daemon/bus.h"
+#include "daemon/expiry.h"
 #include "daemon/machine.h"
 #include "daemon/timebase.h"
 #include "daemon/worker.h"
@@ -66,6 +67,8 @@ struct pipeline {
     struct db_stats db;
     struct link_report link_report;
     char trouble[160]; /* of the store; empty: well */
+    bool gives_up;     /* the outbox has overflowed since the figures before */
+    struct expiry_told expiry_told[MW_CERTIFICATES];
 };
 
 /* buses may be empty. Borrows everything given until destroyed. */

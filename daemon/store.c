@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/result.h"
+#include "daemon/expiry.h"
 #include "daemon/store_parts.h"
 #include "storage/outbox.h"
 #include "storage/timebase.h"
@@ -26,6 +27,21 @@ int store_put_blob(struct store_stage *s, const struct store_order *order)
     uint32_t n;
     memcpy(&n, blob, sizeof n);
     return state_put(s->db, "detector", store_machine_name(s, order->machine), blob + sizeof n, n);
+}
+
+int store_push_event(struct store_stage *s, const struct mw_event *event, int64_t offset_us)
+{
+    struct mw_event numbered = *event;
+    numbered.seq = outbox_next_seq(s->db);
+    struct outbox_message message = { .seq = numbered.seq,
+                                      .at_us = event->at_us,
+                                      .offset_us = offset_us,
+                                      .severity = event->severity };
+    int n = mw_event_encode(&numbered, message.bytes, sizeof message.bytes);
+    if (n < 0)
+        return n;
+    message.n_bytes = (uint16_t)n;
+    return outbox_push(s->db, &message);
 }
 
 static int put_rows(struct store_stage *s, const struct store_order *order,
@@ -65,6 +81,18 @@ static int put_alert(struct store_stage *s, const struct store_order *order)
     return MW_OK;
 }
 
+/* A certificate's threshold is remembered with its event, so that it is told once. */
+static int put_event(struct store_stage *s, const struct store_order *order)
+{
+    struct mw_event event = order->event;
+    struct expiry_told told = { event.not_after_us, event.days };
+    int result = store_push_event(s, &event, order->offset_us);
+    if (result >= 0 && event.kind == MW_EVENT_CERTIFICATE_EXPIRES)
+        result = state_put(s->db, "certificate",
+                           expiry_name((enum mw_certificate)event.certificate), &told, sizeof told);
+    return result;
+}
+
 static int set_clock(struct store_stage *s, const struct store_order *order)
 {
     s->correcting = true;
@@ -82,6 +110,7 @@ static int do_order(struct store_stage *s, const struct store_order *order)
     case STORE_ACTIVATE: return learner_settle_model(s, order, true);
     case STORE_REJECT: return learner_settle_model(s, order, false);
     case STORE_CLOCK: return set_clock(s, order);
+    case STORE_EVENT: return put_event(s, order);
     }
     return MW_OK;
 }

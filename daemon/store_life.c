@@ -4,6 +4,7 @@
 #include "storage/outbox.h"
 #include "storage/timebase.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define REPORT_ITEMS 512
@@ -59,6 +60,38 @@ static int make_writers(struct store_stage *s)
     return db_commit(s->db);
 }
 
+static int push_quarantined(struct store_stage *s, const struct db_quarantined *newest,
+                            const struct clock_time *now)
+{
+    struct mw_event event = { .kind = MW_EVENT_STORE_QUARANTINED,
+                              .severity = MW_SEVERITY_WARNING,
+                              .at_us = now->utc_us,
+                              .n_bytes = newest->n_bytes,
+                              .n_wal_bytes = newest->n_wal_bytes };
+    snprintf(event.file, sizeof event.file, "%s", newest->file);
+    int result = store_push_event(s, &event, now->utc_us - now->mono_us);
+    return result < 0
+               ? result
+               : state_put(s->db, "event", "quarantined", &newest->at_s, sizeof newest->at_s);
+}
+
+/* A corrupt database beside this one of which nobody was told yet: known from the files, since the
+ * process may have ended between putting aside and telling. Where it cannot be stored now, the next
+ * start will tell. */
+static void tell_quarantined(struct store_stage *s, const struct clock_time *now)
+{
+    struct db_quarantined newest;
+    int64_t told_s = 0;
+    size_t n;
+    if (db_quarantined(s->db, &newest) < 0 || db_begin(s->db) < 0)
+        return;
+    int result = state_get(s->db, "event", "quarantined", &told_s, sizeof told_s, &n);
+    if (result == MW_ERR_NOT_FOUND || told_s != newest.at_s)
+        result = push_quarantined(s, &newest, now);
+    if (result < 0 || db_commit(s->db) < 0)
+        db_rollback(s->db);
+}
+
 int store_stage_create(struct store_stage **ret_stage, const struct config *config,
                        struct pipeline *pipeline, struct worker *main_worker, struct worker *link,
                        const struct clock_time *now, struct db_report *ret_report)
@@ -86,6 +119,7 @@ int store_stage_create(struct store_stage **ret_stage, const struct config *conf
         store_stage_destroy(s);
         return result;
     }
+    tell_quarantined(s, now);
     s->highest = outbox_next_seq(s->db) - 1;
     *ret_stage = s;
     return MW_OK;

@@ -27,6 +27,9 @@ int store_apply_all(struct store_stage *stage, const struct clock_time *now);
 bool store_take_frames(struct store_stage *stage);
 int store_put_blob(struct store_stage *stage, const struct store_order *order);
 
+/* store.c, inside a group: an event into the outbox, numbered. */
+int store_push_event(struct store_stage *stage, const struct mw_event *event, int64_t offset_us);
+
 /* learner.c: from history to an installed model. */
 int learner_start(struct store_stage *stage, uint32_t machine);
 int learner_settle_model(struct store_stage *stage, const struct store_order *order, bool accepted);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/uplink.h"
 #include "base/result.h"
+#include "uplink/certificate.h"
 #include "uplink/paho_broker.h"
 
 #include <assert.h>
@@ -8,18 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ORDER_ITEMS    256
-#define REPORT_ITEMS   64
-#define REPORT_US      1000000
-#define STATE_TOKEN    (UINT64_C(1) << 63) /* tokens above are no alerts */
-#define GOODBYE_TOKEN  (STATE_TOKEN | UINT32_MAX)
-#define EXPIRY_S       (7 * 24 * 3600) /* a broker's queue shows no older alert as news */
-#define STEP_MAX       64              /* orders in one step, so that events get their turn */
-#define STATE_ACK_US   15000000
-#define STATE_PAUSE_US 5000000 /* after a refusal */
-#define STATE_RETRY_US 10000   /* the library's own queue is in use */
-#define GOODBYE_EVENTS 32
-#define GOODBYE_MS     500
+#define ORDER_ITEMS     256
+#define REPORT_ITEMS    64
+#define REPORT_US       1000000
+#define CERTIFICATES_US INT64_C(3600000000)
+#define STATE_TOKEN     (UINT64_C(1) << 63) /* tokens above are no alerts */
+#define GOODBYE_TOKEN   (STATE_TOKEN | UINT32_MAX)
+#define EXPIRY_S        (7 * 24 * 3600) /* a broker's queue shows no older alert as news */
+#define STEP_MAX        64              /* orders in one step, so that events get their turn */
+#define STATE_ACK_US    15000000
+#define STATE_PAUSE_US  5000000 /* after a refusal */
+#define STATE_RETRY_US  10000   /* the library's own queue is in use */
+#define GOODBYE_EVENTS  32
+#define GOODBYE_MS      500
 
 /* ---- what comes from others ---- */
 
@@ -176,19 +178,42 @@ static void pass_over(struct uplink_stage *s, const struct outbox_message *messa
         send_order(s, &(struct outbox_order){ .kind = OUTBOX_DEAD, .seq = seq });
 }
 
-static void publish_alert(struct uplink_stage *s, const struct outbox_message *message,
-                          const struct clock_time *now)
+static int word_alert(struct uplink_stage *s, const struct outbox_message *message, int64_t at_us,
+                      bool replayed, char *ret_topic, char *ret_json)
 {
     struct mw_alert alert;
-    char topic[TOPIC_MAX], json[PAYLOAD_MAX];
     int result = mw_alert_decode(&alert, message->bytes, message->n_bytes);
-    if (result >= 0)
-        mw_alert_restamp(&alert, message->offset_us, message->shift_us, message->synced);
+    if (result < 0)
+        return result;
+    mw_alert_restamp(&alert, message->offset_us, message->shift_us, message->synced);
+    result = topic_format(ret_topic, TOPIC_MAX, &s->gateway, TOPIC_ALERT, alert.subject);
+    if (result < 0)
+        return result;
+    return payload_alert(ret_json, PAYLOAD_MAX, &s->gateway, &alert, at_us, replayed);
+}
+
+static int word_event(struct uplink_stage *s, const struct outbox_message *message, int64_t at_us,
+                      bool replayed, char *ret_topic, char *ret_json)
+{
+    struct mw_event event;
+    int result = mw_event_decode(&event, message->bytes, message->n_bytes);
+    if (result < 0)
+        return result;
+    mw_event_restamp(&event, message->offset_us, message->shift_us, message->synced);
+    result = topic_format(ret_topic, TOPIC_MAX, &s->gateway, TOPIC_EVENT, NULL);
+    if (result < 0)
+        return result;
+    return payload_event(ret_json, PAYLOAD_MAX, &s->gateway, &event, at_us, replayed);
+}
+
+static void publish_message(struct uplink_stage *s, const struct outbox_message *message,
+                            const struct clock_time *now)
+{
+    char topic[TOPIC_MAX], json[PAYLOAD_MAX];
     bool replayed = !message->this_boot || message->at_us - message->offset_us < s->up_us;
-    if (result >= 0)
-        result = topic_format(topic, sizeof topic, &s->gateway, TOPIC_ALERT, alert.subject);
-    if (result >= 0)
-        result = payload_alert(json, sizeof json, &s->gateway, &alert, now->utc_us, replayed);
+    int result = word_alert(s, message, now->utc_us, replayed, topic, json);
+    if (result == MW_ERR_FORMAT) /* no alert: an event, then */
+        result = word_event(s, message, now->utc_us, replayed, topic, json);
     if (result >= 0)
         result = publish(s, topic, json, result, false, message->seq);
     if (result == MW_ERR_FORMAT || result == MW_ERR_NO_SPACE || result == MW_ERR_INVALID) {
@@ -332,7 +357,7 @@ static bool obey(struct uplink_stage *s, const struct link_order *order,
         forget_cache(s); /* answers on their way belong to the lost connection */
         mark_all(s);
         return true;
-    case LINK_PUBLISH: publish_alert(s, first_cached(s), now); return true;
+    case LINK_PUBLISH: publish_message(s, first_cached(s), now); return true;
     case LINK_ACKNOWLEDGE:
         pass(s, order->seq);
         return send_order(s, &(struct outbox_order){ .kind = OUTBOX_ACK, .seq = order->seq });
@@ -359,6 +384,22 @@ static int64_t work(struct uplink_stage *s, const struct clock_time *now)
     return 0;
 }
 
+/* Renewed ones are seen within the hour; what cannot be read has no end here, and its own words
+ * when it is used. */
+static void look_at_certificates(struct uplink_stage *s, int64_t now_us)
+{
+    const struct mqtt_config *mqtt = &s->config->mqtt;
+    const char *const files[MW_CERTIFICATES] = {
+        [MW_CERTIFICATE_CLIENT] = mqtt->cert_file, [MW_CERTIFICATE_AUTHORITY] = mqtt->ca_file
+    };
+    if (now_us < s->certificates_us)
+        return;
+    s->certificates_us = now_us + CERTIFICATES_US;
+    for (int i = 0; i < MW_CERTIFICATES; i++)
+        if (!files[i][0] || certificate_not_after(files[i], &s->not_after_us[i]) < 0)
+            s->not_after_us[i] = 0;
+}
+
 static void report(struct uplink_stage *s, int64_t now_us)
 {
     /* The first failure is news, too: until then "down" only means "not tried yet". */
@@ -373,6 +414,7 @@ static void report(struct uplink_stage *s, int64_t now_us)
                                 .n_bytes = s->n_bytes,
                                 .n_states = s->n_states };
     memcpy(item.text, s->last_text, sizeof item.text);
+    memcpy(item.not_after_us, s->not_after_us, sizeof item.not_after_us);
     if (!mw_ring_offer(&s->reports, &item))
         return;
     if (changed) {
@@ -391,6 +433,7 @@ static int64_t step(void *ctx, const struct clock_time *now)
     if (!s->has_broker)
         return REPORT_US;
     take_events(s, now);
+    look_at_certificates(s, now->mono_us);
     if (s->config->mqtt.heartbeat_us > 0 && now->mono_us >= s->heartbeat_us) {
         mark_all(s);
         s->heartbeat_us = now->mono_us + s->config->mqtt.heartbeat_us;

@@ -43,6 +43,8 @@ struct uplink_stage {
     size_t next_state;
     int64_t state_sent_us, state_pause_us, heartbeat_us;
     uint64_t n_bytes, n_states;
+    int64_t certificates_us; /* monotonic: when to look at their dates again */
+    int64_t not_after_us[MW_CERTIFICATES];
     uint8_t reported_state;
     bool tried; /* an outcome of dialling was reported */
     char last_text[96];

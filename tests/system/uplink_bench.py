@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 BIN = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "dev" / "bin"
 DRIVER = BIN.parent / "tests" / "uplink-driver"
 SCHEMAS = {}
-for word in ("alert", "state", "status"):
+for word in ("alert", "event", "state", "status"):
     SCHEMAS[word] = json.loads((ROOT / "docs" / f"millwright-{word}-1.schema.json").read_text())
     jsonschema.Draft7Validator.check_schema(SCHEMAS[word])
 VALIDATORS = {word: jsonschema.Draft7Validator(schema, format_checker=jsonschema.FormatChecker())

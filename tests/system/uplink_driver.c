@@ -313,6 +313,7 @@ static bool take_option(struct driver *d, const char *option, const char *value)
     TEXT_OPTION("--ca", ca_file)
     TEXT_OPTION("--cert", cert_file)
     TEXT_OPTION("--key", key_file)
+    TEXT_OPTION("--alpn", alpn)
     int64_t number = strtoll(value, NULL, 10);
     if (strcmp(option, "--version") == 0)
         d->config.version = (enum mqtt_version)number;

@@ -2,7 +2,9 @@
 """Whom the uplink trusts, and to whom it proves itself. Certificates are made on the spot."""
 import os
 import pathlib
+import re
 import subprocess
+import time
 
 from uplink_bench import Driver, Folder, Mosquitto, check, free_port, run_all
 from mqtt_peer import Subscriber
@@ -82,6 +84,7 @@ def a_client_certificate_is_shown():
         make_certificate(folder, "broker", "ca", "DNS:localhost")
         make_certificate(folder, "gateway", "ca", "DNS:gw-01")
         broker = tls_broker(folder, "broker", "require_certificate true")
+        os.chmod(f"{folder}/gateway.key", 0o600)
         options = dict(uri=f"mqtts://localhost:{broker.port}", push=1, ca=f"{folder}/ca.pem")
         figures = Driver(**options, cert=f"{folder}/gateway.pem", key=f"{folder}/gateway.key").finish()
         assert figures["delivered"] == 1
@@ -89,6 +92,56 @@ def a_client_certificate_is_shown():
         without.wait_line("refused ")
         without.kill()
         assert without.count("up ") == 0
+        broker.stop()
+
+
+def public_names_of_the_hello(port, folder, **options):
+    """What a TLS client says before anything is secret, as openssl's server prints it."""
+    server = subprocess.Popen(
+        ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", "broker.pem", "-key", "broker.key",
+         "-servername", "localhost", "-cert2", "broker.pem", "-key2", "broker.key", "-alpn", "mqtt", "-trace", "-naccept",
+         "1"], cwd=folder, stdin=subprocess.PIPE, stdout=open(f"{folder}/hello", "w"), stderr=subprocess.STDOUT)
+    driver = None
+    try:
+        wait_for_port(port)
+        driver = Driver(push=1, ca=f"{folder}/ca.pem", **options)
+        deadline = time.monotonic() + 20
+        while "CIPHER is" not in pathlib.Path(folder, "hello").read_text(errors="replace"):  # the handshake is over
+            assert time.monotonic() < deadline, pathlib.Path(folder, "hello").read_text(errors="replace")
+            time.sleep(0.02)
+    finally:
+        if driver:
+            driver.kill()
+        server.kill()
+        server.wait(10)
+        server.stdin.close()
+    return pathlib.Path(folder, "hello").read_text(errors="replace")
+
+
+def wait_for_port(port):
+    """Until something listens there, without a connection that the server would count."""
+    deadline = time.monotonic() + 10
+    while f":{port:04X} 00000000:0000 0A" not in open("/proc/net/tcp").read():
+        assert time.monotonic() < deadline, "openssl s_server does not listen"
+        time.sleep(0.02)
+
+
+def the_host_and_the_protocol_are_named_in_the_hello():
+    with Folder() as folder:
+        make_authority(folder, "ca")
+        make_certificate(folder, "broker", "ca", "DNS:localhost,IP:127.0.0.1")
+        port = free_port()
+        hello = public_names_of_the_hello(port, folder, uri=f"mqtts://localhost:{port}", alpn="x-other,mqtt")
+        assert re.search(r"extension_type=server_name\(0\).*\n.*localhost", hello), hello[:3000]
+        assert re.search(r"application_layer_protocol_negotiation\(16\), length=15\s+x-other\s+mqtt\s", hello), hello[:3000]
+        port = free_port()
+        hello = public_names_of_the_hello(port, folder, uri=f"mqtts://localhost:{port}")
+        assert "application_layer_protocol_negotiation" not in hello
+        broker = tls_broker(folder, "broker")  # one that does not know of protocols takes no offence
+        for version in (5, 4):
+            figures = Driver(uri=f"mqtts://localhost:{broker.port}", version=version, push=5, alpn="mqtt",
+                             ca=f"{folder}/ca.pem").finish()
+            assert figures["delivered"] == 5, figures
         broker.stop()
 
 
@@ -130,7 +183,10 @@ def files_that_cannot_be_used_stop_the_start():
     with Folder() as folder:
         uri = f"mqtt://127.0.0.1:{free_port()}"
         open_to_all = write_password(folder, "open", "secret\n", 0o644)
-        cases = (("create refused", dict(uri=uri, username="gw", password_file=open_to_all)),
+        key = write_password(folder, "key", "a private key\n", 0o644)
+        ca = write_password(folder, "ca", "x\n", 0o644)
+        cases = (("create refused", dict(uri=uri.replace("mqtt:", "mqtts:"), ca=ca, cert=ca, key=key)),
+                 ("create refused", dict(uri=uri, username="gw", password_file=open_to_all)),
                  ("create input/output error", dict(uri=uri, username="gw", password_file="/none")),
                  ("create input/output error", dict(uri=uri.replace("mqtt:", "mqtts:"), ca="/none")),
                  ("complaint ca_file - is required", dict(uri=uri.replace("mqtt:", "mqtts:"))))
@@ -141,6 +197,6 @@ def files_that_cannot_be_used_stop_the_start():
             driver.process.stdin.close()
 
 
-run_all([the_right_broker_is_trusted, every_wrong_broker_is_refused_in_words,
+run_all([the_right_broker_is_trusted, the_host_and_the_protocol_are_named_in_the_hello, every_wrong_broker_is_refused_in_words,
          a_client_certificate_is_shown, a_password_opens_and_a_wrong_one_is_told,
          files_that_cannot_be_used_stop_the_start])
