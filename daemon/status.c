@@ -178,15 +178,16 @@ static json_t *certificate(const struct pipeline *p, enum mw_certificate which,
 static json_t *broker(const struct pipeline *p, const struct clock_time *now)
 {
     const struct link_stats *s = &p->link_report.stats;
-    return json_pack(
-        "{ss ss sI sI sI sI sI sI sI sI so so}", "state",
-        p->config->mqtt.uri[0] ? link_text(p->link_report.state) : "none", "text",
-        p->link_report.text, "connects", (json_int_t)s->n_connects, "lost", (json_int_t)s->n_lost,
-        "published", (json_int_t)s->n_published, "delivered", (json_int_t)s->n_delivered, "unheard",
-        (json_int_t)s->n_unheard, "dead_letters", (json_int_t)s->n_dead_letters, "bytes_published",
-        (json_int_t)p->link_report.n_bytes, "states", (json_int_t)p->link_report.n_states,
-        "client_certificate", certificate(p, MW_CERTIFICATE_CLIENT, now), "authority_certificate",
-        certificate(p, MW_CERTIFICATE_AUTHORITY, now));
+    return json_pack("{ss ss sI sI sI sI sI sI sI sI sI so so}", "state",
+                     p->config->mqtt.uri[0] ? link_text(p->link_report.state) : "none", "text",
+                     p->link_report.text, "connects", (json_int_t)s->n_connects, "refused",
+                     (json_int_t)s->n_refused, "lost", (json_int_t)s->n_lost, "published",
+                     (json_int_t)s->n_published, "delivered", (json_int_t)s->n_delivered, "unheard",
+                     (json_int_t)s->n_unheard, "dead_letters", (json_int_t)s->n_dead_letters,
+                     "bytes_published", (json_int_t)p->link_report.n_bytes, "states",
+                     (json_int_t)p->link_report.n_states, "client_certificate",
+                     certificate(p, MW_CERTIFICATE_CLIENT, now), "authority_certificate",
+                     certificate(p, MW_CERTIFICATE_AUTHORITY, now));
 }
 
 static uint64_t samples_lost(const struct pipeline *p)

@@ -121,17 +121,25 @@ static void forget_cache(struct uplink_stage *s)
     s->request++;
 }
 
-/* A message that needs not be handed over any more. */
-static void pass(struct uplink_stage *s, uint64_t seq)
+/* Acknowledged late: it needs not be handed over any more. */
+static void drop_cached(struct uplink_stage *s, uint64_t seq)
 {
-    if (s->requested && s->n_passed < OUTBOX_BATCH)
-        s->passed[s->n_passed++] = seq;
     for (size_t i = s->next; i < s->n_cache; i++) {
         if (s->cache[i].seq != seq)
             continue;
         memmove(s->cache + s->next + 1, s->cache + s->next, (i - s->next) * sizeof s->cache[0]);
         s->next++;
     }
+}
+
+/* The first one was handed over. While a question is open, that comes from the cache of before. */
+static void pass_first(struct uplink_stage *s)
+{
+    if (s->requested && !s->answering) {
+        assert(s->n_passed < OUTBOX_BATCH);
+        s->passed[s->n_passed++] = s->cache[s->next].seq;
+    }
+    s->next++;
 }
 
 static enum link_offer offer_of(const struct outbox_message *message)
@@ -173,7 +181,7 @@ static void pass_over(struct uplink_stage *s, const struct outbox_message *messa
     struct broker_event done = { .kind = BROKER_DELIVERED, .epoch = s->link.epoch, .token = seq };
     link_published(&s->link, seq, offer_of(message), false, now_us);
     link_event(&s->link, &done, now_us);
-    pass(s, seq);
+    pass_first(s);
     if (!s->holds)
         send_order(s, &(struct outbox_order){ .kind = OUTBOX_DEAD, .seq = seq });
 }
@@ -222,7 +230,7 @@ static void publish_message(struct uplink_stage *s, const struct outbox_message 
     }
     link_published(&s->link, message->seq, offer_of(message), result < 0, now->mono_us);
     if (result >= 0)
-        pass(s, message->seq);
+        pass_first(s);
 }
 
 static int word_state(struct uplink_stage *s, size_t i, char *ret_topic, char *ret_json)
@@ -359,7 +367,7 @@ static bool obey(struct uplink_stage *s, const struct link_order *order,
         return true;
     case LINK_PUBLISH: publish_message(s, first_cached(s), now); return true;
     case LINK_ACKNOWLEDGE:
-        pass(s, order->seq);
+        drop_cached(s, order->seq);
         return send_order(s, &(struct outbox_order){ .kind = OUTBOX_ACK, .seq = order->seq });
     case LINK_DEAD_LETTER:
         return send_order(s, &(struct outbox_order){

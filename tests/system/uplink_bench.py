@@ -159,8 +159,10 @@ class Folder:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def run_all(tests):
-    for test in tests:
+def run_all(tests, cases=()):
+    """Those named on the command line; by default those that are no case of its own (mw_case)."""
+    named = {test.__name__: test for test in [*tests, *cases]}
+    for test in [named[name] for name in sys.argv[2:]] or tests:
         begin = time.monotonic()
         test()
         print(f"ok {test.__name__} {time.monotonic() - begin:.1f} s", flush=True)
