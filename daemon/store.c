@@ -178,7 +178,9 @@ static int apply_outbox_orders(struct store_stage *s, int64_t now_us)
     return MW_OK;
 }
 
-/* Called with no group open: the link is shown committed messages only. */
+/* Not while a group holds new messages: the link is shown committed ones only. Acknowledgements
+ * that are not committed yet are no obstacle: what they take out is not shown, and should they be
+ * rolled back, they are applied again. */
 static int serve_link(struct store_stage *s)
 {
     size_t n = 0;
@@ -335,9 +337,10 @@ static int64_t step(void *ctx, const struct clock_time *now)
     if (result < 0)
         store_abandon_group(s, "cannot store", result, now->mono_us);
     learner_step(s, now);
-    if (s->in_group && (s->urgent || s->wanted || now->mono_us >= s->commit_us))
+    bool full = s->urgent || s->n_outbox_orders >= STORE_ACKS_MAX || now->mono_us >= s->commit_us;
+    if (s->in_group && full)
         store_close_group(s, now->mono_us);
-    if (!s->in_group && serve_link(s) < 0)
+    if (serve_link(s) < 0)
         s->retry_us = now->mono_us + RETRY_US;
     tell_highest(s);
     if (more || mw_ring_count(&s->pipeline->orders) > s->n_orders)

@@ -14,7 +14,8 @@
 #include "storage/history.h"
 
 #define STORE_GROUP_US  200000
-#define STORE_GROUP_MAX 64 /* orders in one transaction */
+#define STORE_GROUP_MAX 64  /* orders in one transaction */
+#define STORE_ACKS_MAX  128 /* acknowledgements: what a crash makes the link send again */
 
 struct learner {
     struct learn_progress progress;
