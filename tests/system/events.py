@@ -301,8 +301,25 @@ def the_same_is_said_with_3_1_1():
         assert with_5 & with_311, (topic, with_5, with_311)
 
 
+def retained_states_are_repeated():
+    with a_plant() as plant:
+        plant.start_broker()
+        messages = plant.subscribe()
+        configure(plant, f"mqtt://127.0.0.1:{plant.cable.port}", mqtt=", heartbeat: 10s")
+        plant.start_gateway(PROFILES)
+
+        def times(topic_end):
+            return [m[0] for m in list(messages.received) if m[1].endswith(topic_end)]
+        wait_until(lambda: times("/pump/state"), 20, "a state")
+        wait_until(lambda: times("/pump/state")[-1] - times("/pump/state")[0] > 9 and
+                   times("/gw/status")[-1] - times("/gw/status")[0] > 9, 30, "both again")
+        assert plant.stop_gateway() == 0
+        assert messages.newest("/gw/status")["state"] == "offline" or \
+            wait_until(lambda: messages.newest("/gw/status")["state"] == "offline", 10, "the last word")
+
+
 def main():
-    for name in sys.argv[2:] or ["the_same_is_said_with_3_1_1"]:
+    for name in sys.argv[2:] or ["the_same_is_said_with_3_1_1", "retained_states_are_repeated"]:
         globals()[name]()
         print("ok", name, flush=True)
 

@@ -188,6 +188,27 @@ def a_password_opens_and_a_wrong_one_is_told():
         broker.stop()
 
 
+def an_access_list_of_the_own_tree_is_enough():
+    """Mosquitto 2.0.11 ends the connection after it has refused a message of the Will's topic."""
+    with Folder() as folder:
+        for tree in ("millwright/v1/plant1/gw-01/#", "elsewhere/#"):
+            rules = pathlib.Path(folder) / "rules"
+            rules.write_text(f"topic write {tree}\n")
+            rules.chmod(0o644)
+            broker = Mosquitto(folder, settings=f"allow_anonymous true\nacl_file {rules}")
+            driver = Driver(uri=f"mqtt://127.0.0.1:{broker.port}", push=20)
+            if tree == "elsewhere/#":
+                driver.wait_line("lost ")
+                driver.kill()
+                assert driver.count("ack ") == 0
+            else:
+                figures = driver.finish()
+                assert figures["delivered"] == 20 and figures["failed"] == 0, figures
+            broker.stop()
+            denied = "Denied PUBLISH" in broker.config.with_suffix(".log").read_text()
+            assert denied == (tree == "elsewhere/#")
+
+
 def files_that_cannot_be_used_stop_the_start():
     with Folder() as folder:
         uri = f"mqtt://127.0.0.1:{free_port()}"
@@ -210,4 +231,5 @@ run_all([the_right_broker_is_trusted],
         cases=[the_host_and_the_protocol_are_named_in_the_hello, a_broker_of_another_name_is_refused_in_words,
                a_broker_whose_certificate_has_expired_is_refused_in_words,
                a_broker_of_another_authority_is_refused_in_words, a_client_certificate_is_shown,
+               an_access_list_of_the_own_tree_is_enough,
                a_password_opens_and_a_wrong_one_is_told, files_that_cannot_be_used_stop_the_start])
