@@ -15,6 +15,7 @@ mw_require(CYAML "libcyaml>=1.3.1" libcyaml-dev)
 mw_require(YAML "yaml-0.1" libyaml-dev)
 mw_require(SYSTEMD "libsystemd>=252" libsystemd-dev)
 mw_require(JANSSON "jansson>=2.14" libjansson-dev)
+mw_require(CRYPTO "libcrypto>=3.0" libssl-dev)
 
 # Paho ships no pkg-config file.
 find_library(PAHO_LIBRARY paho-mqtt3as)

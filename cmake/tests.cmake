@@ -31,6 +31,14 @@ function(mw_script path)
   endif()
 endfunction()
 
+# mw_case(name system/script function…): one fault and what must follow, as a test of its own
+# (docs/CASES.md): these functions of the script, which leaves them out when it runs by itself.
+function(mw_case name script)
+  add_test(NAME case/${name} COMMAND /usr/bin/python3 ${PROJECT_SOURCE_DIR}/tests/${script}.py
+    ${CMAKE_RUNTIME_OUTPUT_DIRECTORY} ${ARGN})
+  mw_test_environment(case/${name})
+endfunction()
+
 # mw_fuzz(tflite inference [folder…]): tests/fuzz/<name>.c holds LLVMFuzzerTestOneInput.
 # Everywhere: a program that replays tests/fuzz/corpus/<name> and seeded mutations of it, as a
 # CTest. With MW_FUZZ and clang: fuzz-<name>, the libFuzzer program itself.

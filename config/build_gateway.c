@@ -56,6 +56,7 @@ static void read_mqtt(const struct reader *r, const struct raw_mqtt *raw, struct
     read_text(r, "ca_file", raw->ca_file, m->ca_file, sizeof m->ca_file);
     read_text(r, "cert_file", raw->cert_file, m->cert_file, sizeof m->cert_file);
     read_text(r, "key_file", raw->key_file, m->key_file, sizeof m->key_file);
+    read_text(r, "alpn", raw->alpn, m->alpn, sizeof m->alpn);
     read_text(r, "topic_prefix", raw->topic_prefix, m->topic_prefix, sizeof m->topic_prefix);
 }
 

@@ -24,6 +24,14 @@ static const char *fault_of_file(const char *path)
     return access(path, R_OK) == 0 ? NULL : "cannot be read by this user";
 }
 
+#define OPEN_TO_OTHERS "can be read by others; it must be its owner's alone (mode 0600)"
+
+static const char *fault_of_key(const char *path)
+{
+    const char *fault = fault_of_file(path);
+    return !fault && secret_check(path) == MW_ERR_REFUSED ? OPEN_TO_OTHERS : fault;
+}
+
 static const char *fault_of_secret(const char *path)
 {
     const char *fault = fault_of_file(path);
@@ -34,7 +42,7 @@ static const char *fault_of_secret(const char *path)
     secret_wipe(secret, sizeof secret);
     switch (result) {
     case MW_OK: return NULL;
-    case MW_ERR_REFUSED: return "can be read by others; it must be its owner's alone (mode 0600)";
+    case MW_ERR_REFUSED: return OPEN_TO_OTHERS;
     case MW_ERR_FORMAT: return "must hold one line of 1 to 255 bytes";
     default: return "cannot be read";
     }
@@ -49,7 +57,6 @@ static void check_mqtt(struct build *b)
     } files[] = {
         { "ca_file", m->ca_file },
         { "cert_file", m->cert_file },
-        { "key_file", m->key_file },
     };
     if (!m->uri[0]) /* then nobody reads them */
         return;
@@ -58,6 +65,9 @@ static void check_mqtt(struct build *b)
         if (fault)
             report_node(b->report, node, files[i].key, "'%s' %s", files[i].path, fault);
     }
+    const char *key_fault = m->key_file[0] ? fault_of_key(m->key_file) : NULL;
+    if (key_fault)
+        report_node(b->report, node, "key_file", "'%s' %s", m->key_file, key_fault);
     const char *fault = m->password_file[0] ? fault_of_secret(m->password_file) : NULL;
     if (fault)
         report_node(b->report, node, "password_file", "'%s' %s", m->password_file, fault);

@@ -233,12 +233,19 @@ static const struct cyaml_schema_value MACHINE_ENTRY = {
 };
 
 static const struct cyaml_schema_field MQTT[] = {
-    TEXT(struct raw_mqtt, uri),           TEXT(struct raw_mqtt, client_id),
-    TEXT(struct raw_mqtt, version),       TEXT(struct raw_mqtt, keepalive),
-    TEXT(struct raw_mqtt, heartbeat),     TEXT(struct raw_mqtt, username),
-    TEXT(struct raw_mqtt, password_file), TEXT(struct raw_mqtt, ca_file),
-    TEXT(struct raw_mqtt, cert_file),     TEXT(struct raw_mqtt, key_file),
-    TEXT(struct raw_mqtt, topic_prefix),  CYAML_FIELD_END,
+    TEXT(struct raw_mqtt, uri),
+    TEXT(struct raw_mqtt, client_id),
+    TEXT(struct raw_mqtt, version),
+    TEXT(struct raw_mqtt, keepalive),
+    TEXT(struct raw_mqtt, heartbeat),
+    TEXT(struct raw_mqtt, username),
+    TEXT(struct raw_mqtt, password_file),
+    TEXT(struct raw_mqtt, ca_file),
+    TEXT(struct raw_mqtt, cert_file),
+    TEXT(struct raw_mqtt, key_file),
+    TEXT(struct raw_mqtt, topic_prefix),
+    TEXT(struct raw_mqtt, alpn),
+    CYAML_FIELD_END,
 };
 
 static const struct cyaml_schema_field STORE[] = {

@@ -172,6 +172,7 @@ void settings_mqtt(const struct mqtt_config *m, setting_fn *tell, void *ctx)
     say_file(&t, "ca_file", m->ca_file);
     say_file(&t, "cert_file", m->cert_file);
     say_file(&t, "key_file", m->key_file);
+    say_file(&t, "alpn", m->alpn);
     say_text(&t, "topic_prefix", m->topic_prefix);
 }
 

@@ -316,7 +316,7 @@ static int make_uplink(struct gateway *g, const struct clock_time *now)
                                      jitter_seed(g->config, now));
     if (result < 0) {
         journal_failed(result == MW_ERR_REFUSED
-                           ? "mqtt: password_file is readable by others"
+                           ? "mqtt: password_file or key_file is readable by others"
                            : "mqtt: a file named in the configuration cannot be read",
                        mw_result_text(result));
         return result;
@@ -324,6 +324,7 @@ static int make_uplink(struct gateway *g, const struct clock_time *now)
     g->link.stage = uplink_stage(g->uplink_stage);
     g->store_stage->outbox_orders = &g->uplink_stage->outbox_orders;
     g->uplink_stage->outbox_news = &g->store_stage->news;
+    g->uplink_stage->highest = g->store_stage->highest; /* what waits already is no news */
     g->uplink_stage->machine_news = &g->pipeline->link_news;
     return MW_OK;
 }

@@ -175,6 +175,24 @@ void journal_dead_letter(uint64_t n)
         (unsigned long long)n);
 }
 
+void journal_expiry(const struct mw_event *event)
+{
+    bool client = event->certificate == MW_CERTIFICATE_CLIENT;
+    if (event->days == 0)
+        say(LOG_ERR, NULL, "broker: the %s certificate %s has expired",
+            client ? "client" : "authority", event->file);
+    else
+        say(LOG_WARNING, NULL, "broker: the %s certificate %s expires within %u days",
+            client ? "client" : "authority", event->file, (unsigned)event->days);
+}
+
+void journal_overflow(uint64_t n)
+{
+    say(LOG_ERR, NULL,
+        "store: the outbox is full; the oldest of the lowest severity are given up, %llu ever",
+        (unsigned long long)n);
+}
+
 void journal_link(const struct link_report *report)
 {
     switch ((enum link_state)report->state) {

@@ -29,6 +29,10 @@ void journal_dead_letter(uint64_t n);
 void journal_link(const struct link_report *report);
 /* A wish for another configuration was granted or refused. */
 void journal_reload(const struct reload_words *words);
+/* A certificate expires, or has. */
+void journal_expiry(const struct mw_event *event);
+/* The outbox gives up messages; n so far, ever. */
+void journal_overflow(uint64_t n);
 /* Anything that ends the start, with the place and the reason. */
 void journal_failed(const char *what, const char *why);
 /* A stage gave no sign of life; the watchdog is left to bite. */

@@ -6,6 +6,7 @@
 
 #include "alarm/alarm.h"
 #include "base/alert.h"
+#include "base/event.h"
 #include "base/sample.h"
 #include "base/sha256.h"
 #include "fieldbus/poller.h"
@@ -17,6 +18,7 @@
 #define ALARM_SAVED_MAX 96 /* with the finding it speaks of */
 #define ALARM_NAME_MAX  80 /* key of a saved alarm: class letter, subject, point */
 #define NO_BLOB         (-1)
+#define OUTBOX_BATCH    48 /* messages in one answer to the link */
 
 /* bus → main: a change of health, or counters. On its way bus is the slot in the stage and device a
  * number there; bus_stage_report gives those of the configuration in force. */
@@ -65,9 +67,10 @@ struct store_order {
         STORE_LEARN,     /* export a data set and watch over its training */
         STORE_ACTIVATE,  /* the model with this digest is installed */
         STORE_REJECT,    /* it could not be installed */
+        STORE_EVENT,     /* of the gateway; a certificate's is remembered, too */
         STORE_CLOCK,     /* offset_us is the best one known of this boot */
     } kind;
-    int64_t offset_us; /* STORE_ALERT, STORE_CLOCK: UTC minus monotonic time */
+    int64_t offset_us; /* STORE_ALERT, STORE_EVENT, STORE_CLOCK: UTC minus monotonic time */
     bool synced;       /* STORE_CLOCK: confirmed */
     uint32_t machine;  /* UINT32_MAX: none (a device's alarm) */
     int blob;          /* detector state, or NO_BLOB */
@@ -76,7 +79,10 @@ struct store_order {
     uint8_t alarm_state[ALARM_SAVED_MAX];
     uint8_t n_alarm_state;
     uint8_t digest[MW_SHA256_BYTES];
-    struct mw_alert alert;
+    union {
+        struct mw_alert alert; /* STORE_ALERT */
+        struct mw_event event; /* STORE_EVENT */
+    };
 };
 
 enum learn_phase {
@@ -134,15 +140,17 @@ struct outbox_news {
     enum { OUTBOX_HIGHEST = 1, OUTBOX_MESSAGE, OUTBOX_SERVED } kind;
     uint64_t highest; /* seq of the newest committed message */
     uint64_t request; /* MESSAGE, SERVED: which request it answers */
+    bool more;        /* SERVED: others wait besides */
     struct outbox_message message;
 };
 
 /* link → store. */
 struct outbox_order {
     enum { OUTBOX_WANT = 1, OUTBOX_ACK, OUTBOX_DEAD } kind;
-    uint64_t seq;     /* WANT: messages above this */
-    uint64_t request; /* WANT: counts up */
+    uint64_t seq;
     uint8_t reason;
+    uint64_t request;      /* WANT: counts up */
+    struct outbox_ask ask; /* WANT */
 };
 
 /* main → store: history for a person, a piece at a time. */
@@ -185,6 +193,7 @@ struct link_report {
     bool changed;  /* of state, for the journal */
     struct link_stats stats;
     uint64_t n_bytes, n_states;
+    int64_t not_after_us[MW_CERTIFICATES]; /* UTC: end of each certificate in use; 0: none */
     char text[96];
 };
 

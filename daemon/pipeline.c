@@ -294,6 +294,7 @@ static void tick(struct pipeline *p, const struct clock_time *now)
     for (uint32_t d = 0; d < p->config->n_devices; d++)
         alarms_step_device(p, d, ALARM_TICK, now);
     save_states(p, now->mono_us);
+    expiry_step(p, now);
     news_send(p, now);
 }
 
@@ -350,6 +351,17 @@ static void take_model(struct machine *m, struct store_report *report)
     report->model = NULL;
 }
 
+/* Overflow is told once, until a second has passed without. */
+static void take_stats(struct pipeline *p, const struct db_stats *stats)
+{
+    bool known = p->db.file_bytes > 0; /* what was given up before the start is old */
+    bool more = known && stats->outbox_dropped > p->db.outbox_dropped;
+    if (more && !p->gives_up)
+        journal_overflow(stats->outbox_dropped);
+    p->gives_up = more;
+    p->db = *stats;
+}
+
 void pipeline_store_report(struct pipeline *p, struct store_report *report,
                            const struct clock_time *now)
 {
@@ -361,7 +373,7 @@ void pipeline_store_report(struct pipeline *p, struct store_report *report,
             p->machines[report->machine]->last_alert_seq = report->seq;
         break;
     case STORE_STATS:
-        p->db = report->stats;
+        take_stats(p, &report->stats);
         p->store_figures = report->figures;
         break;
     case STORE_LEARNING: p->machines[report->machine]->learn = report->learn; break;

@@ -9,6 +9,7 @@
 #include "base/ring.h"
 #include "config/diff.h"
 #include "daemon/bus.h"
+#include "daemon/expiry.h"
 #include "daemon/machine.h"
 #include "daemon/timebase.h"
 #include "daemon/worker.h"
@@ -95,6 +96,8 @@ struct pipeline {
     struct store_figures store_figures;
     struct link_report link_report;
     char trouble[160]; /* of the store; empty: well */
+    bool gives_up;     /* the outbox has overflowed since the figures before */
+    struct expiry_told expiry_told[MW_CERTIFICATES];
 };
 
 /* buses may be empty. Borrows everything given until destroyed. */

@@ -139,6 +139,17 @@ void restore_device(struct db *db, const char *device, struct alarm *alarm)
     restore_alarm(db, name, alarm, NULL);
 }
 
+static void restore_expiry(struct db *db, struct pipeline *p)
+{
+    for (int i = 0; i < MW_CERTIFICATES; i++) {
+        struct expiry_told told;
+        size_t n = 0;
+        const char *name = expiry_name((enum mw_certificate)i);
+        if (state_get(db, "certificate", name, &told, sizeof told, &n) == MW_OK && n == sizeof told)
+            p->expiry_told[i] = told;
+    }
+}
+
 int restore_all(struct db *db, const uint32_t *machines, struct pipeline *p,
                 const struct clock_time *now)
 {
@@ -154,5 +165,6 @@ int restore_all(struct db *db, const uint32_t *machines, struct pipeline *p,
     size_t n = 0;
     if (state_get(db, "counter", "alarm_number", &number, sizeof number, &n) == MW_OK)
         p->next_number = number + 1;
+    restore_expiry(db, p);
     return MW_OK;
 }

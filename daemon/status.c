@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DAY_US    INT64_C(86400000000)
 #define TEXT_STEP 4096 /* the answer grows by at least this much */
 
 static json_t *number(float v)
@@ -163,16 +164,30 @@ static json_t *bus(const struct pipeline *p, size_t b)
     return bus;
 }
 
-static json_t *broker(const struct pipeline *p)
+/* Whole days left, negative after the end; null where there is no such certificate. */
+static json_t *certificate(const struct pipeline *p, enum mw_certificate which,
+                           const struct clock_time *now)
+{
+    int64_t end_us = p->link_report.not_after_us[which], at_us = now->utc_us;
+    if (end_us == 0)
+        return json_null();
+    return json_pack("{sI sI}", "not_after_ms", (json_int_t)(end_us / 1000), "days_left",
+                     (json_int_t)((end_us - at_us) / DAY_US - (end_us < at_us)));
+}
+
+static json_t *broker(const struct pipeline *p, const struct clock_time *now)
 {
     const struct link_stats *s = &p->link_report.stats;
-    return json_pack(
-        "{ss ss sI sI sI sI sI sI sI sI}", "state",
-        p->config->mqtt.uri[0] ? link_text(p->link_report.state) : "none", "text",
-        p->link_report.text, "connects", (json_int_t)s->n_connects, "lost", (json_int_t)s->n_lost,
-        "published", (json_int_t)s->n_published, "delivered", (json_int_t)s->n_delivered, "unheard",
-        (json_int_t)s->n_unheard, "dead_letters", (json_int_t)s->n_dead_letters, "bytes_published",
-        (json_int_t)p->link_report.n_bytes, "states", (json_int_t)p->link_report.n_states);
+    return json_pack("{ss ss sI sI sI sI sI sI sI sI sI so so}", "state",
+                     p->config->mqtt.uri[0] ? link_text(p->link_report.state) : "none", "text",
+                     p->link_report.text, "connects", (json_int_t)s->n_connects, "refused",
+                     (json_int_t)s->n_refused, "lost", (json_int_t)s->n_lost, "published",
+                     (json_int_t)s->n_published, "delivered", (json_int_t)s->n_delivered, "unheard",
+                     (json_int_t)s->n_unheard, "dead_letters", (json_int_t)s->n_dead_letters,
+                     "bytes_published", (json_int_t)p->link_report.n_bytes, "states",
+                     (json_int_t)p->link_report.n_states, "client_certificate",
+                     certificate(p, MW_CERTIFICATE_CLIENT, now), "authority_certificate",
+                     certificate(p, MW_CERTIFICATE_AUTHORITY, now));
 }
 
 static uint64_t samples_lost(const struct pipeline *p)
@@ -311,7 +326,7 @@ static json_t *gateway(const struct pipeline *p, const struct clock_time *now)
         (json_int_t)((now->mono_us - p->started_us) / 1000000), "clock_synced",
         (int)p->timebase.synced, "polls", (json_int_t)pipeline_polls(p), "windows",
         (json_int_t)pipeline_windows(p), "bytes_polled", (json_int_t)pipeline_bytes_polled(p),
-        "broker", broker(p), "store", store(p), "config", config_in_force(p));
+        "broker", broker(p, now), "store", store(p), "config", config_in_force(p));
 }
 
 char *status_json(const struct pipeline *p, const char *only, const struct clock_time *now)

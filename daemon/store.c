@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/result.h"
+#include "daemon/expiry.h"
 #include "daemon/store_parts.h"
 #include "storage/outbox.h"
 #include "storage/timebase.h"
@@ -26,6 +27,21 @@ int store_put_blob(struct store_stage *s, const struct store_order *order)
     return state_put(s->db, "detector", store_machine_name(s, order->machine), blob + sizeof n, n);
 }
 
+int store_push_event(struct store_stage *s, const struct mw_event *event, int64_t offset_us)
+{
+    struct mw_event numbered = *event;
+    numbered.seq = outbox_next_seq(s->db);
+    struct outbox_message message = { .seq = numbered.seq,
+                                      .at_us = event->at_us,
+                                      .offset_us = offset_us,
+                                      .severity = event->severity };
+    int n = mw_event_encode(&numbered, message.bytes, sizeof message.bytes);
+    if (n < 0)
+        return n;
+    message.n_bytes = (uint16_t)n;
+    return outbox_push(s->db, &message);
+}
+
 static int put_rows(struct store_stage *s, const struct store_order *order,
                     const struct mw_alert *alert)
 {
@@ -46,6 +62,7 @@ static int put_alert(struct store_stage *s, const struct store_order *order)
                                       .at_us = alert.at_us,
                                       .offset_us = order->offset_us,
                                       .severity = alert.severity };
+    memcpy(message.subject, alert.subject, sizeof message.subject);
     int result = mw_alert_encode(&alert, message.bytes, sizeof message.bytes);
     if (result < 0)
         return result;
@@ -62,6 +79,18 @@ static int put_alert(struct store_stage *s, const struct store_order *order)
     s->committed[s->n_committed++] =
         (struct store_report){ .kind = STORE_ALERTED, .machine = order->machine, .seq = alert.seq };
     return MW_OK;
+}
+
+/* A certificate's threshold is remembered with its event, so that it is told once. */
+static int put_event(struct store_stage *s, const struct store_order *order)
+{
+    struct mw_event event = order->event;
+    struct expiry_told told = { event.not_after_us, event.days };
+    int result = store_push_event(s, &event, order->offset_us);
+    if (result >= 0 && event.kind == MW_EVENT_CERTIFICATE_EXPIRES)
+        result = state_put(s->db, "certificate",
+                           expiry_name((enum mw_certificate)event.certificate), &told, sizeof told);
+    return result;
 }
 
 static int set_clock(struct store_stage *s, const struct store_order *order)
@@ -89,6 +118,7 @@ static int do_order(struct store_stage *s, const struct store_order *order)
     case STORE_ACTIVATE: return learner_settle_model(s, order, true);
     case STORE_REJECT: return learner_settle_model(s, order, false);
     case STORE_CLOCK: return set_clock(s, order);
+    case STORE_EVENT: return put_event(s, order);
     }
     return MW_OK;
 }
@@ -123,12 +153,14 @@ static int apply_orders(struct store_stage *s, int64_t now_us)
 
 static void note_want(struct store_stage *s, const struct outbox_order *order)
 {
-    s->want_after = order->seq;
+    s->ask = order->ask;
     s->request = order->request;
     s->wanted = true;
+    s->want_waits = s->n_outbox_orders > 0;
 }
 
-/* A wish needs no transaction; behind acknowledgements it waits for theirs. */
+/* A question needs no transaction; behind acknowledgements it waits for theirs, so that nothing
+ * that was delivered is named again. */
 static int apply_outbox_orders(struct store_stage *s, int64_t now_us)
 {
     struct outbox_order order;
@@ -155,23 +187,25 @@ static int apply_outbox_orders(struct store_stage *s, int64_t now_us)
     return MW_OK;
 }
 
-/* Called with no group open: the link is shown committed messages only. */
+/* Not while a group holds new messages: the link is shown committed ones only. Acknowledgements
+ * that are not committed yet are no obstacle: what they take out is not shown, and should they be
+ * rolled back, they are applied again. */
 static int serve_link(struct store_stage *s)
 {
-    struct outbox_message messages[LINK_WINDOW_MAX];
     size_t n = 0;
-    if (!s->wanted || STORE_NEWS_ITEMS - mw_ring_count(&s->news) < LINK_WINDOW_MAX + 2)
+    if (!s->wanted || STORE_NEWS_ITEMS - mw_ring_count(&s->news) < OUTBOX_BATCH + 2)
         return MW_OK;
-    int result = outbox_peek(s->db, s->want_after, messages, LINK_WINDOW_MAX, &n);
+    int result = outbox_next(s->db, &s->ask, s->served, OUTBOX_BATCH, &n);
     if (result < 0)
         return result;
     struct outbox_news news = { .kind = OUTBOX_MESSAGE, .request = s->request };
     for (size_t i = 0; i < n; i++) {
-        news.message = messages[i];
+        news.message = s->served[i];
         mw_ring_offer(&s->news, &news);
     }
     news.kind = OUTBOX_SERVED;
     news.highest = s->highest;
+    news.more = n == OUTBOX_BATCH;
     mw_ring_offer(&s->news, &news);
     s->wanted = false;
     worker_wake(s->link);
@@ -254,9 +288,10 @@ static int64_t step(void *ctx, const struct clock_time *now)
     if (result < 0)
         store_abandon_group(s, "cannot store", result, now->mono_us);
     learner_step(s, now);
-    if (s->in_group && (s->urgent || s->wanted || now->mono_us >= s->commit_us))
+    bool full = s->urgent || s->n_outbox_orders >= STORE_ACKS_MAX || now->mono_us >= s->commit_us;
+    if (s->in_group && full)
         store_close_group(s, now->mono_us);
-    if (!s->in_group && serve_link(s) < 0)
+    if (serve_link(s) < 0)
         s->retry_us = now->mono_us + RETRY_US;
     tell_highest(s);
     more = text_serve(s) || more;

@@ -15,7 +15,8 @@
 #include "storage/rollup.h"
 
 #define STORE_GROUP_US  200000
-#define STORE_GROUP_MAX 64 /* orders in one transaction */
+#define STORE_GROUP_MAX 64  /* orders in one transaction */
+#define STORE_ACKS_MAX  128 /* acknowledgements: what a crash makes the link send again */
 
 struct learner {
     struct learn_progress progress;
@@ -86,8 +87,10 @@ struct store_stage {
     struct history_answer query_answer_items[STORE_QUERY_ANSWERS];
     struct history_text *reading; /* NULL: nobody reads */
     uint64_t highest, told;       /* newest committed seq; the one the link knows of */
-    uint64_t want_after, request;
-    bool wanted;
+    struct outbox_ask ask;        /* the link's newest question, if wanted */
+    uint64_t request;
+    bool wanted, want_waits;       /* its order is still in the ring, behind acknowledgements */
+    struct outbox_message *served; /* room for an answer */
     /* from the link; owned by it, read here */
     struct mw_ring *outbox_orders;
 };

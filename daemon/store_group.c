@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/result.h"
 #include "daemon/store_parts.h"
+#include "storage/outbox.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -57,6 +58,7 @@ void store_abandon_group(struct store_stage *s, const char *what, int result, in
     s->n_committed = 0;
     s->n_orders = 0;
     s->n_outbox_orders = 0;
+    s->wanted = s->wanted && !s->want_waits; /* it is asked again, behind the acknowledgements */
     learner_tell_settled(s, false);
     s->retry_us = now_us + RETRY_US;
 }
@@ -74,11 +76,9 @@ static void take_applied(struct store_stage *s)
 
 static void tell_committed(struct store_stage *s)
 {
-    for (size_t i = 0; i < s->n_committed; i++) {
-        if (s->committed[i].seq > s->highest)
-            s->highest = s->committed[i].seq;
+    s->highest = outbox_next_seq(s->db) - 1;
+    for (size_t i = 0; i < s->n_committed; i++)
         store_report(s, &s->committed[i]);
-    }
     s->n_committed = 0;
 }
 
@@ -112,6 +112,7 @@ int store_close_group(struct store_stage *s, int64_t now_us)
         store_abandon_group(s, "cannot commit", result, now_us);
         return result;
     }
+    s->want_waits = false;
     store_well(s);
     take_applied(s);
     tell_committed(s);

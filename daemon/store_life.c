@@ -5,6 +5,7 @@
 #include "storage/reservoir.h"
 #include "storage/timebase.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define REPORT_ITEMS 512
@@ -21,8 +22,9 @@ static int make_memory(struct store_stage *s)
     s->due = calloc(n, sizeof *s->due);
     s->report_items = calloc(REPORT_ITEMS, sizeof *s->report_items);
     s->news_items = calloc(STORE_NEWS_ITEMS, sizeof *s->news_items);
+    s->served = calloc(OUTBOX_BATCH, sizeof *s->served);
     if (!s->machines || !s->history_machines || !s->writers || !s->rollups || !s->keeps ||
-        !s->learners || !s->due || !s->report_items || !s->news_items)
+        !s->learners || !s->due || !s->report_items || !s->news_items || !s->served)
         return MW_ERR_NO_MEMORY;
     mw_ring_init(&s->reports, s->report_items, sizeof *s->report_items, REPORT_ITEMS);
     mw_ring_init(&s->query_answers, s->query_answer_items, sizeof s->query_answer_items[0],
@@ -41,6 +43,38 @@ static int name_machines(struct store_stage *s)
         return result;
     }
     return db_commit(s->db);
+}
+
+static int push_quarantined(struct store_stage *s, const struct db_quarantined *newest,
+                            const struct clock_time *now)
+{
+    struct mw_event event = { .kind = MW_EVENT_STORE_QUARANTINED,
+                              .severity = MW_SEVERITY_WARNING,
+                              .at_us = now->utc_us,
+                              .n_bytes = newest->n_bytes,
+                              .n_wal_bytes = newest->n_wal_bytes };
+    snprintf(event.file, sizeof event.file, "%s", newest->file);
+    int result = store_push_event(s, &event, now->utc_us - now->mono_us);
+    return result < 0
+               ? result
+               : state_put(s->db, "event", "quarantined", &newest->at_s, sizeof newest->at_s);
+}
+
+/* A corrupt database beside this one of which nobody was told yet: known from the files, since the
+ * process may have ended between putting aside and telling. Where it cannot be stored now, the next
+ * start will tell. */
+static void tell_quarantined(struct store_stage *s, const struct clock_time *now)
+{
+    struct db_quarantined newest;
+    int64_t told_s = 0;
+    size_t n;
+    if (db_quarantined(s->db, &newest) < 0 || db_begin(s->db) < 0)
+        return;
+    int result = state_get(s->db, "event", "quarantined", &told_s, sizeof told_s, &n);
+    if (result == MW_ERR_NOT_FOUND || told_s != newest.at_s)
+        result = push_quarantined(s, &newest, now);
+    if (result < 0 || db_commit(s->db) < 0)
+        db_rollback(s->db);
 }
 
 int store_stage_create(struct store_stage **ret_stage, const struct config *config,
@@ -74,6 +108,7 @@ int store_stage_create(struct store_stage **ret_stage, const struct config *conf
         store_stage_destroy(s);
         return result;
     }
+    tell_quarantined(s, now);
     s->highest = outbox_next_seq(s->db) - 1;
     *ret_stage = s;
     return MW_OK;
@@ -122,5 +157,6 @@ void store_stage_destroy(struct store_stage *s)
     free(s->due);
     free(s->report_items);
     free(s->news_items);
+    free(s->served);
     free(s);
 }

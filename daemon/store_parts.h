@@ -5,7 +5,7 @@
 
 #include "daemon/store.h"
 
-#define STORE_NEWS_ITEMS 64
+#define STORE_NEWS_ITEMS 64     /* an answer to the link, and some */
 #define STORE_IDLE_US    500000 /* frames wait at most this long in their ring, unless it fills up */
 
 const char *store_machine_name(const struct store_stage *stage, uint32_t machine);
@@ -54,6 +54,8 @@ int history_set_clock(struct store_stage *stage, int64_t offset_us, bool synced)
  * Returns whether it wants to be called again soon. */
 bool text_serve(struct store_stage *stage);
 void text_end(struct store_stage *stage);
+/* store.c, inside a group: an event into the outbox, numbered. */
+int store_push_event(struct store_stage *stage, const struct mw_event *event, int64_t offset_us);
 
 /* learner.c: from history to an installed model. */
 int learner_start(struct store_stage *stage, uint32_t machine);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/uplink.h"
 #include "base/result.h"
+#include "uplink/certificate.h"
 #include "uplink/paho_broker.h"
 
 #include <assert.h>
@@ -8,21 +9,46 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ORDER_ITEMS    256
-#define REPORT_ITEMS   64
-#define REPORT_US      1000000
-#define STATE_TOKEN    (UINT64_C(1) << 63) /* tokens above are no alerts */
-#define GOODBYE_TOKEN  (STATE_TOKEN | UINT32_MAX)
-#define GONE_TOKEN     (STATE_TOKEN | (UINT32_MAX - 1))
-#define EXPIRY_S       (7 * 24 * 3600) /* a broker's queue shows no older alert as news */
-#define STEP_MAX       64              /* orders in one step, so that events get their turn */
-#define STATE_ACK_US   15000000
-#define STATE_PAUSE_US 5000000 /* after a refusal */
-#define STATE_RETRY_US 10000   /* the library's own queue is in use */
-#define GOODBYE_EVENTS 32
-#define GOODBYE_MS     500
+#define ORDER_ITEMS     256
+#define REPORT_ITEMS    64
+#define REPORT_US       1000000
+#define CERTIFICATES_US INT64_C(3600000000)
+#define STATE_TOKEN     (UINT64_C(1) << 63) /* tokens above are no alerts */
+#define GOODBYE_TOKEN   (STATE_TOKEN | UINT32_MAX)
+#define GONE_TOKEN      (STATE_TOKEN | (UINT32_MAX - 1))
+#define EXPIRY_S        (7 * 24 * 3600) /* a broker's queue shows no older alert as news */
+#define STEP_MAX        64              /* orders in one step, so that events get their turn */
+#define STATE_ACK_US    15000000
+#define STATE_PAUSE_US  5000000 /* after a refusal */
+#define STATE_RETRY_US  10000   /* the library's own queue is in use */
+#define GOODBYE_EVENTS  32
+#define GOODBYE_MS      500
 
 /* ---- what comes from others ---- */
+
+static bool was_passed(const struct uplink_stage *s, uint64_t seq)
+{
+    for (size_t i = 0; i < s->n_passed; i++)
+        if (s->passed[i] == seq)
+            return true;
+    return false;
+}
+
+/* The answer takes the place of what was there, from its first message on. */
+static void take_answer(struct uplink_stage *s, const struct outbox_news *news)
+{
+    if (!s->answering)
+        s->n_cache = s->next = 0;
+    s->answering = true;
+    if (news->kind == OUTBOX_MESSAGE && s->n_cache < OUTBOX_BATCH &&
+        !was_passed(s, news->message.seq))
+        s->cache[s->n_cache++] = news->message;
+    if (news->kind != OUTBOX_SERVED)
+        return;
+    s->requested = s->answering = false;
+    s->complete = !news->more;
+    s->n_passed = 0;
+}
 
 static void take_outbox_news(struct uplink_stage *s)
 {
@@ -30,16 +56,8 @@ static void take_outbox_news(struct uplink_stage *s)
     while (mw_ring_pop(s->outbox_news, &news)) {
         if (news.highest > s->highest)
             s->highest = news.highest;
-        if (news.kind == OUTBOX_HIGHEST || news.request != s->request)
-            continue;
-        if (news.kind == OUTBOX_MESSAGE && s->n_cache < LINK_WINDOW_MAX)
-            s->cache[s->n_cache++] = news.message;
-        if (news.kind == OUTBOX_SERVED) {
-            s->requested = false;
-            /* Fewer than asked for: there is nothing more up to what the store knew then. */
-            if (s->n_cache < LINK_WINDOW_MAX)
-                s->exhausted = news.highest;
-        }
+        if (news.kind != OUTBOX_HIGHEST && news.request == s->request && s->requested)
+            take_answer(s, &news);
     }
 }
 
@@ -66,24 +84,77 @@ static bool send_order(struct uplink_stage *s, const struct outbox_order *order)
     return !s->holds;
 }
 
-static const struct outbox_message *cached_after(struct uplink_stage *s, uint64_t seq)
+static const struct outbox_message *first_cached(const struct uplink_stage *s)
 {
-    /* The cache has no holes above cache_after; below it nothing is known. */
-    for (size_t i = 0; seq >= s->cache_after && i < s->n_cache; i++)
-        if (s->cache[i].seq > seq)
-            return &s->cache[i];
-    return NULL;
+    return !s->stale && s->next < s->n_cache ? &s->cache[s->next] : NULL;
 }
 
-static void want(struct uplink_stage *s, uint64_t after)
+/* Whether to ask the store what goes next: nothing is known, little is left, or there is news. What
+ * storage was told before is behind the question, so it names nothing that was acknowledged. */
+static bool should_ask(const struct uplink_stage *s)
 {
-    if (s->requested)
-        return;
-    s->n_cache = 0;
-    s->cache_after = after;
+    bool little = !s->complete && s->n_cache - s->next < OUTBOX_BATCH / 3;
+    return s->link.state == LINK_UP && !s->link.announce && !s->requested && !s->holds &&
+           s->link.n_pending == 0 && (s->stale || little || s->highest > s->asked_highest);
+}
+
+static void ask(struct uplink_stage *s)
+{
+    struct outbox_order order = { .kind = OUTBOX_WANT, .request = ++s->request };
+    order.ask.live_above = s->live_above;
+    for (uint32_t i = 0; i < s->link.n_flights; i++)
+        order.ask.flying[order.ask.n_flying++] = s->link.flights[i].seq;
+    if (s->stale)
+        s->n_cache = s->next = 0;
+    s->stale = s->answering = false;
     s->requested = true;
-    send_order(
-        s, &(struct outbox_order){ .kind = OUTBOX_WANT, .seq = after, .request = ++s->request });
+    s->n_passed = 0;
+    s->asked_highest = s->highest;
+    send_order(s, &order);
+}
+
+/* The connection is new, or a message was refused: what is in the cache, and what is on its way,
+ * may not be what goes next. */
+static void forget_cache(struct uplink_stage *s)
+{
+    s->stale = true;
+    s->complete = s->requested = false;
+    s->request++;
+}
+
+/* Acknowledged late: it needs not be handed over any more. */
+static void drop_cached(struct uplink_stage *s, uint64_t seq)
+{
+    for (size_t i = s->next; i < s->n_cache; i++) {
+        if (s->cache[i].seq != seq)
+            continue;
+        memmove(s->cache + s->next + 1, s->cache + s->next, (i - s->next) * sizeof s->cache[0]);
+        s->next++;
+    }
+}
+
+/* The first one was handed over. While a question is open, that comes from the cache of before. */
+static void pass_first(struct uplink_stage *s)
+{
+    if (s->requested && !s->answering) {
+        assert(s->n_passed < OUTBOX_BATCH);
+        s->passed[s->n_passed++] = s->cache[s->next].seq;
+    }
+    s->next++;
+}
+
+static enum link_offer offer_of(const struct outbox_message *message)
+{
+    return message->live ? LINK_OFFER_LIVE : LINK_OFFER_BACKLOG;
+}
+
+static enum link_offer offer(const struct uplink_stage *s)
+{
+    const struct outbox_message *message = first_cached(s);
+    if (message)
+        return offer_of(message);
+    bool none = !s->stale && !s->requested && s->complete && s->highest == s->asked_highest;
+    return none ? LINK_OFFER_NONE : LINK_OFFER_UNKNOWN;
 }
 
 /* ---- publishing ---- */
@@ -105,34 +176,62 @@ static int publish(struct uplink_stage *s, const char *topic, const char *json, 
 
 /* Bytes that nobody can word or send would block the way of all others: a dead letter, and to the
  * link as good as delivered. */
-static void pass_over(struct uplink_stage *s, uint64_t seq, int64_t now_us)
+static void pass_over(struct uplink_stage *s, const struct outbox_message *message, int64_t now_us)
 {
+    uint64_t seq = message->seq;
     struct broker_event done = { .kind = BROKER_DELIVERED, .epoch = s->link.epoch, .token = seq };
-    link_published(&s->link, seq, false, now_us);
+    link_published(&s->link, seq, offer_of(message), false, now_us);
     link_event(&s->link, &done, now_us);
+    pass_first(s);
     if (!s->holds)
         send_order(s, &(struct outbox_order){ .kind = OUTBOX_DEAD, .seq = seq });
 }
 
-static void publish_alert(struct uplink_stage *s, const struct outbox_message *message,
-                          const struct clock_time *now)
+static int word_alert(struct uplink_stage *s, const struct outbox_message *message, int64_t at_us,
+                      bool replayed, char *ret_topic, char *ret_json)
 {
     struct mw_alert alert;
-    char topic[TOPIC_MAX], json[PAYLOAD_MAX];
     int result = mw_alert_decode(&alert, message->bytes, message->n_bytes);
-    if (result >= 0)
-        mw_alert_restamp(&alert, message->offset_us, message->shift_us, message->synced);
+    if (result < 0)
+        return result;
+    mw_alert_restamp(&alert, message->offset_us, message->shift_us, message->synced);
+    result = topic_format(ret_topic, TOPIC_MAX, &s->gateway, TOPIC_ALERT, alert.subject);
+    if (result < 0)
+        return result;
+    return payload_alert(ret_json, PAYLOAD_MAX, &s->gateway, &alert, at_us, replayed);
+}
+
+static int word_event(struct uplink_stage *s, const struct outbox_message *message, int64_t at_us,
+                      bool replayed, char *ret_topic, char *ret_json)
+{
+    struct mw_event event;
+    int result = mw_event_decode(&event, message->bytes, message->n_bytes);
+    if (result < 0)
+        return result;
+    mw_event_restamp(&event, message->offset_us, message->shift_us, message->synced);
+    result = topic_format(ret_topic, TOPIC_MAX, &s->gateway, TOPIC_EVENT, NULL);
+    if (result < 0)
+        return result;
+    return payload_event(ret_json, PAYLOAD_MAX, &s->gateway, &event, at_us, replayed);
+}
+
+static void publish_message(struct uplink_stage *s, const struct outbox_message *message,
+                            const struct clock_time *now)
+{
+    char topic[TOPIC_MAX], json[PAYLOAD_MAX];
     bool replayed = !message->this_boot || message->at_us - message->offset_us < s->up_us;
-    if (result >= 0)
-        result = topic_format(topic, sizeof topic, &s->gateway, TOPIC_ALERT, alert.subject);
-    if (result >= 0)
-        result = payload_alert(json, sizeof json, &s->gateway, &alert, now->utc_us, replayed);
+    int result = word_alert(s, message, now->utc_us, replayed, topic, json);
+    if (result == MW_ERR_FORMAT) /* no alert: an event, then */
+        result = word_event(s, message, now->utc_us, replayed, topic, json);
     if (result >= 0)
         result = publish(s, topic, json, result, false, message->seq);
-    if (result == MW_ERR_FORMAT || result == MW_ERR_NO_SPACE || result == MW_ERR_INVALID)
-        pass_over(s, message->seq, now->mono_us);
-    else
-        link_published(&s->link, message->seq, result < 0, now->mono_us);
+    if (result == MW_ERR_FORMAT || result == MW_ERR_NO_SPACE || result == MW_ERR_INVALID) {
+        pass_over(s, message, now->mono_us);
+        return;
+    }
+    link_published(&s->link, message->seq, offer_of(message), result < 0, now->mono_us);
+    if (result >= 0)
+        pass_first(s);
 }
 
 static int word_state(struct uplink_stage *s, size_t i, char *ret_topic, char *ret_json)
@@ -265,6 +364,8 @@ static void take_events(struct uplink_stage *s, const struct clock_time *now)
             s->state_in_flight = false;
         }
         link_event(&s->link, &event, now->mono_us);
+        if (event.kind == BROKER_FAILED)
+            forget_cache(s);
     }
 }
 
@@ -278,19 +379,13 @@ static bool obey(struct uplink_stage *s, const struct link_order *order,
     case LINK_HANG_UP: s->broker.disconnect(s->broker.ctx); return true;
     case LINK_ANNOUNCE:
         s->up_us = now->mono_us;
-        s->n_cache = 0;
-        s->exhausted = 0;
-        s->requested = false;
-        s->request++; /* answers on their way belong to the lost connection */
+        s->live_above = s->highest;
+        forget_cache(s); /* answers on their way belong to the lost connection */
         mark_all(s);
         return true;
-    case LINK_PUBLISH: {
-        const struct outbox_message *message = cached_after(s, order->seq);
-        if (message)
-            publish_alert(s, message, now);
-        return message != NULL;
-    }
+    case LINK_PUBLISH: publish_message(s, first_cached(s), now); return true;
     case LINK_ACKNOWLEDGE:
+        drop_cached(s, order->seq);
         return send_order(s, &(struct outbox_order){ .kind = OUTBOX_ACK, .seq = order->seq });
     case LINK_DEAD_LETTER:
         return send_order(s, &(struct outbox_order){
@@ -304,19 +399,31 @@ static int64_t work(struct uplink_stage *s, const struct clock_time *now)
     for (int i = 0; i < STEP_MAX; i++) {
         if (s->holds && !send_order(s, &s->held))
             return REPORT_US / 100;
-        bool up = s->link.state == LINK_UP;
-        bool cached = cached_after(s, s->link.sent_up_to) != NULL;
-        if (s->link.sent_up_to < s->cache_after)
-            s->exhausted = 0; /* gone back: what was passed over may be wanted again */
-        if (up && !cached && s->highest > s->link.sent_up_to && s->highest > s->exhausted)
-            want(s, s->link.sent_up_to);
+        if (should_ask(s))
+            ask(s);
         if (s->holds)
             return REPORT_US / 100;
-        struct link_order order = link_next(&s->link, up && cached, now->mono_us);
+        struct link_order order = link_next(&s->link, offer(s), now->mono_us);
         if (!obey(s, &order, now))
             return order.kind == LINK_REST ? order.wait_us : 0;
     }
     return 0;
+}
+
+/* Renewed ones are seen within the hour; what cannot be read has no end here, and its own words
+ * when it is used. */
+static void look_at_certificates(struct uplink_stage *s, int64_t now_us)
+{
+    const struct mqtt_config *mqtt = &s->config->mqtt;
+    const char *const files[MW_CERTIFICATES] = {
+        [MW_CERTIFICATE_CLIENT] = mqtt->cert_file, [MW_CERTIFICATE_AUTHORITY] = mqtt->ca_file
+    };
+    if (now_us < s->certificates_us)
+        return;
+    s->certificates_us = now_us + CERTIFICATES_US;
+    for (int i = 0; i < MW_CERTIFICATES; i++)
+        if (!files[i][0] || certificate_not_after(files[i], &s->not_after_us[i]) < 0)
+            s->not_after_us[i] = 0;
 }
 
 static void report(struct uplink_stage *s, int64_t now_us)
@@ -333,6 +440,7 @@ static void report(struct uplink_stage *s, int64_t now_us)
                                 .n_bytes = s->n_bytes,
                                 .n_states = s->n_states };
     memcpy(item.text, s->last_text, sizeof item.text);
+    memcpy(item.not_after_us, s->not_after_us, sizeof item.not_after_us);
     if (!mw_ring_offer(&s->reports, &item))
         return;
     if (changed) {
@@ -351,6 +459,7 @@ static int64_t step(void *ctx, const struct clock_time *now)
     if (!s->has_broker)
         return REPORT_US;
     take_events(s, now);
+    look_at_certificates(s, now->mono_us);
     if (s->config->mqtt.heartbeat_us > 0 && now->mono_us >= s->heartbeat_us) {
         mark_all(s);
         s->heartbeat_us = now->mono_us + s->config->mqtt.heartbeat_us;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stage: outbox to broker. The only caller of the broker port. Alerts go in the order of seq under
- * the link's window; the retained states one at a time beside them, newest only. */
+/* Stage: outbox to broker. The only caller of the broker port. What waits goes in the order that
+ * storage names (outbox_next) under the link's window; the retained states one at a time beside it,
+ * newest only. */
 #ifndef MW_DAEMON_UPLINK_H
 #define MW_DAEMON_UPLINK_H
 
@@ -20,12 +21,19 @@ struct uplink_stage {
     bool has_broker;
     struct link link;
     struct worker *main, *store;
-    /* messages fetched from the store, lowest seq first */
-    struct outbox_message cache[LINK_WINDOW_MAX];
-    size_t n_cache;
-    uint64_t cache_after, highest, request;
-    uint64_t exhausted; /* the store has nothing to send up to this seq */
-    bool requested;
+    /* What goes next, as the store named it: cache[next] first. */
+    struct outbox_message cache[OUTBOX_BATCH];
+    size_t n_cache, next;
+    uint64_t highest, asked_highest; /* newest seq committed: now, and at the newest question */
+    uint64_t live_above;             /* what was committed before the connection is the backlog */
+    uint64_t request;
+    bool requested, answering; /* a question is open; the first of its answer has come */
+    bool stale;                /* the cache is out of date */
+    bool complete;             /* nothing waited but what the cache held */
+    /* Handed over, or acknowledged late, while a question was open: its answer may still name them.
+     */
+    uint64_t passed[OUTBOX_BATCH];
+    size_t n_passed;
     int64_t up_us;            /* monotonic, of the connection: older alerts are replayed */
     struct outbox_order held; /* an order the store's ring had no room for */
     bool holds;
@@ -38,6 +46,8 @@ struct uplink_stage {
     size_t next_state;
     int64_t state_sent_us, state_pause_us, heartbeat_us;
     uint64_t n_bytes, n_states;
+    int64_t certificates_us; /* monotonic: when to look at their dates again */
+    int64_t not_after_us[MW_CERTIFICATES];
     uint8_t reported_state;
     bool tried; /* an outcome of dialling was reported */
     char last_text[96];

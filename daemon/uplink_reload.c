@@ -94,6 +94,7 @@ static void renew_broker(struct uplink_stage *s, struct uplink_parts *parts,
     s->broker = parts->broker;
     s->has_broker = parts->has_broker;
     s->last_text[0] = '\0';
+    s->certificates_us = 0; /* their dates are looked at anew */
     parts->has_broker = false;
 }
 

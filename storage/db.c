@@ -286,6 +286,7 @@ struct db_stats db_stats(const struct db *db)
     stats.n_bytes_written = db->meter.n_bytes;
     stats.n_syncs_wal = db->meter.n_syncs_wal;
     stats.n_syncs_database = db->meter.n_syncs_database;
+    stats.gaps_merged = db->tally.merged;
     return stats;
 }
 

@@ -42,6 +42,7 @@ struct db_stats {
     uint64_t n_commits, n_errors, n_history_frames, n_history_blocks, n_pruned_blocks;
     uint64_t outbox_waiting, outbox_dropped, outbox_bytes; /* dropped: overflow, since ever */
     uint64_t dead_letters;                                 /* since ever */
+    uint64_t gaps_merged; /* gap records taken into others, in this run */
     int64_t file_bytes;
     uint64_t n_rollups, n_days, n_windows;  /* rows stored */
     uint64_t n_pruned_rollups;              /* for want of room, not of age */
@@ -80,6 +81,15 @@ int state_get(struct db *db, const char *kind, const char *name, void *ret_bytes
 int db_prune(struct db *db, int64_t at_us);
 
 struct db_stats db_stats(const struct db *db);
+
+/* The newest quarantined database beside this one: its name without the folder, its time in UTC
+ * seconds and both sizes. MW_ERR_NOT_FOUND, MW_ERR_IO. */
+struct db_quarantined {
+    char file[256];
+    int64_t at_s;
+    uint64_t n_bytes, n_wal_bytes;
+};
+int db_quarantined(const struct db *db, struct db_quarantined *ret_newest);
 
 /* The last SQLite error in words, for the journal. */
 const char *db_error(const struct db *db);

@@ -14,7 +14,13 @@
 #include <stdbool.h>
 
 #define DB_PAGE_BYTES    4096
-#define OUTBOX_ROW_BYTES 64 /* what a waiting message costs beside its bytes */
+#define OUTBOX_ROW_BYTES 64                      /* what a waiting message costs beside its bytes */
+#define GAPS_MAX         4                       /* gap records that wait */
+#define GAP_BYTES        (86 + OUTBOX_ROW_BYTES) /* of the outbox, for each */
+
+/* Stored as the severity of gap records, so that the index of victims finds them and overflow does
+ * not. */
+#define OUTBOX_GAP_SEVERITY 255
 
 /* Pages that others leave free for those who matter more. Deleting needs almost none, so that
  * acknowledgements work when nothing else does. */
@@ -74,9 +80,12 @@ enum statement {
     ST_ALERT_LIST_SUBJECT,
     ST_OUTBOX_PUT,
     ST_OUTBOX_PEEK,
+    ST_OUTBOX_LIVE,
     ST_OUTBOX_SIZE,
     ST_OUTBOX_DELETE,
     ST_OUTBOX_VICTIM,
+    ST_GAP_NEWEST,
+    ST_GAP_SET,
     ST_DEAD_PUT,
     ST_DEAD_TRIM,
     ST_MODEL_FIND,
@@ -103,6 +112,9 @@ struct tally {
     uint64_t next_seq, dropped, dead_letters; /* kept in the table counter */
     uint64_t rollup_day;                      /* as these: the first day not summed up yet */
     uint64_t waiting, waiting_bytes;          /* of the outbox, its rows included */
+    uint64_t n_gaps;                          /* gap records among them */
+    uint64_t open_gap;                        /* seq of the one that nobody was shown yet, or 0 */
+    uint64_t merged;                          /* gap records taken into others, in this run */
 };
 
 /* A row of the table timebase. */
@@ -114,6 +126,20 @@ struct known_timebase {
 /* timebase.c, inside a transaction: the row of this boot and offset, unconfirmed where it is new.
  */
 int timebase_of(struct db *db, int64_t offset_us, struct known_timebase *ret_known);
+
+struct outbox_message;
+struct mw_gap;
+
+/* outbox.c, inside a transaction: puts a message with the next number; takes one out,
+ * MW_ERR_NOT_FOUND. */
+int outbox_put(struct db *db, const struct outbox_message *message);
+int outbox_take_out(struct db *db, uint64_t seq);
+
+/* gap.c: counts a message that is given up; records what was counted, inside the same transaction,
+ * with the stamp of the message for whose sake it was; the link is shown this message. */
+void gap_count(struct mw_gap *gap, uint64_t seq, uint8_t severity, int64_t at_us, uint8_t reason);
+int gap_record(struct db *db, struct mw_gap *gap, int64_t at_us, int64_t offset_us);
+void gap_shown(struct db *db, uint64_t seq);
 
 struct history_writer;
 struct rollup_writer;

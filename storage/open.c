@@ -141,7 +141,7 @@ static int check_whole(struct db *db)
 static int load_tally(struct db *db)
 {
     struct tally *t = &db->tally;
-    int64_t n[6] = { 0 };
+    int64_t n[7] = { 0 };
     static const char *const questions[] = {
         "SELECT max((SELECT value FROM counter WHERE name = 'next_seq'),"
         " (SELECT ifnull(max(seq), 0) + 1 FROM outbox),"
@@ -151,8 +151,9 @@ static int load_tally(struct db *db)
         "SELECT count(*) FROM outbox",
         "SELECT ifnull(sum(length(bytes)), 0) FROM outbox",
         "SELECT value FROM counter WHERE name = 'rollup_day'",
+        "SELECT count(*) FROM outbox WHERE severity = 255", /* OUTBOX_GAP_SEVERITY */
     };
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 7; i++) {
         int result = ask_number(db, questions[i], &n[i]);
         if (result != MW_OK)
             return result;
@@ -162,7 +163,8 @@ static int load_tally(struct db *db)
                          .dead_letters = (uint64_t)n[2],
                          .waiting = (uint64_t)n[3],
                          .waiting_bytes = (uint64_t)(n[4] + n[3] * OUTBOX_ROW_BYTES),
-                         .rollup_day = (uint64_t)n[5] };
+                         .rollup_day = (uint64_t)n[5],
+                         .n_gaps = (uint64_t)n[6] };
     return ask_number(db, "PRAGMA page_count", &db->stats.file_bytes);
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -180,5 +181,30 @@ int quarantine(const char *path, int64_t at_us, char *ret_where, size_t cap)
         return result;
     forget_oldest(path);
     snprintf(ret_where, cap, "%s.corrupt-%" PRId64, path, at_s);
+    return MW_OK;
+}
+
+static uint64_t size_of(const char *path)
+{
+    struct stat there;
+    return stat(path, &there) == 0 && there.st_size > 0 ? (uint64_t)there.st_size : 0;
+}
+
+int db_quarantined(const struct db *db, struct db_quarantined *ret_newest)
+{
+    const char *path = db->config.path;
+    char name[PATH_BYTES], folder[PATH_BYTES];
+    struct db_quarantined newest = { 0 };
+    int result = quarantine_newest_s(path, &newest.at_s);
+    if (result != MW_OK)
+        return result;
+    if (newest.at_s == 0)
+        return MW_ERR_NOT_FOUND;
+    name_quarantined(name, path, newest.at_s, "-wal");
+    newest.n_wal_bytes = size_of(name);
+    name_quarantined(name, path, newest.at_s, "");
+    newest.n_bytes = size_of(name);
+    snprintf(newest.file, sizeof newest.file, "%s", split(name, folder));
+    *ret_newest = newest;
     return MW_OK;
 }

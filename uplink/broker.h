@@ -22,13 +22,19 @@ struct mqtt_config {
     char username[128];
     char password_file[256]; /* mode 0600 or a systemd credential; never inline */
     char ca_file[256], cert_file[256], key_file[256]; /* TLS; ca_file required with mqtts */
-    char topic_prefix[128];                           /* default millwright/v1 */
+    char alpn[64]; /* TLS application protocols, the preferred first, "a,b"; empty: none is named */
+    char topic_prefix[128]; /* default millwright/v1 */
 };
 
 /* Fills in defaults (zero means not given), then checks every rule and complains of each that is
  * broken: MW_OK or MW_ERR_INVALID. gateway: for the default client_id. to may be NULL. Reads no
  * file. Without a uri the settings are checked all the same, but no file is missed. */
 int mqtt_settle(struct mqtt_config *mqtt, const char *gateway, const struct mw_complaints *to);
+
+/* The protocols of alpn as RFC 7301 has them: each a length and its name. Returns the bytes, at
+ * most as many as alpn has with its terminator; 0 without any; MW_ERR_FORMAT where a name is empty.
+ */
+int mqtt_alpn_wire(const char *alpn, uint8_t *ret_wire, size_t cap);
 
 /* What a uri says. */
 struct mqtt_endpoint {

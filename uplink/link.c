@@ -43,47 +43,67 @@ static struct link_flight *find_flight(struct link *link, uint64_t seq)
     return NULL;
 }
 
-static uint32_t count_flights(const struct link *link, enum link_flight_state state)
+static void end_flight(struct link *link, struct link_flight *flight)
 {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < link->n_flights; i++)
-        n += link->flights[i].state == state;
-    return n;
+    size_t n_behind = (size_t)(link->flights + link->n_flights - flight) - 1;
+    memmove(flight, flight + 1, n_behind * sizeof *flight);
+    link->n_flights--;
 }
 
-/* Passes what need not be sent again, up to the next refused; forgets what is settled and passed.
- */
-static void tidy(struct link *link)
+static struct link_refused *find_refused(struct link *link, uint64_t seq)
 {
-    uint32_t n = 0;
-    bool passing = true;
-    for (uint32_t i = 0; i < link->n_flights; i++) {
-        struct link_flight f = link->flights[i];
-        passing = passing && f.state != LINK_FLIGHT_REFUSED;
-        if (passing && f.seq > link->sent_up_to)
-            link->sent_up_to = f.seq;
-        if (f.state != LINK_FLIGHT_SETTLED || f.seq > link->sent_up_to)
-            link->flights[n++] = f;
+    for (uint32_t i = 0; i < link->n_refused; i++)
+        if (link->refused[i].seq == seq)
+            return &link->refused[i];
+    return NULL;
+}
+
+static void strike_refused(struct link *link, struct link_refused *refused)
+{
+    if (refused)
+        *refused = link->refused[--link->n_refused];
+}
+
+static bool is_cautious(const struct link *link)
+{
+    for (uint32_t i = 0; i < link->n_refused; i++)
+        if (link->refused[i].again)
+            return true;
+    return false;
+}
+
+/* Where the list is full, one of an older connection is forgotten, else the highest: it only gets a
+ * few more tries. */
+static struct link_refused *refused_place(struct link *link)
+{
+    struct link_refused *worst = &link->refused[0];
+    if (link->n_refused < sizeof link->refused / sizeof link->refused[0])
+        return &link->refused[link->n_refused++];
+    for (uint32_t i = 1; i < link->n_refused; i++) {
+        struct link_refused *r = &link->refused[i];
+        if (r->again == worst->again ? r->seq > worst->seq : worst->again)
+            worst = r;
     }
-    link->n_flights = n;
+    return worst;
 }
 
-/* Publishing restarts at the lowest message whose fate is open; what flew may still be
- * acknowledged late. */
+static void note_refused(struct link *link, const struct link_flight *flight, bool again)
+{
+    *refused_place(link) = (struct link_refused){ flight->seq, flight->n_refusals, again };
+}
+
+/* What flew may still be acknowledged late; how often a message was refused is remembered. */
 static void forget_window(struct link *link)
 {
     uint32_t n_late = 0;
-    for (uint32_t i = link->n_flights; i-- > 0;) {
+    for (uint32_t i = 0; i < link->n_refused; i++)
+        link->refused[i].again = false;
+    for (uint32_t i = 0; i < link->n_flights; i++) {
         const struct link_flight *f = &link->flights[i];
-        bool open = f->state != LINK_FLIGHT_SETTLED && !f->told;
-        if (open && f->seq <= link->sent_up_to)
-            link->sent_up_to = f->seq - 1;
-        if (open && f->state == LINK_FLIGHT_IN_AIR && n_late < LINK_WINDOW_MAX)
+        if (!f->told)
             link->late[n_late++] = f->seq;
-        if (f->n_refusals > 0) { /* the lowest is the one that is tried next */
-            link->refused_seq = f->seq;
-            link->n_refusals = f->n_refusals;
-        }
+        if (!f->told && f->n_refusals > 0)
+            note_refused(link, f, false);
     }
     if (n_late > 0)
         link->n_late = n_late;
@@ -131,8 +151,7 @@ static bool strike_late(struct link *link, uint64_t seq)
 static void settle(struct link *link, struct link_flight *flight)
 {
     (void)strike_late(link, flight->seq); /* nothing late can be news about it */
-    flight->state = LINK_FLIGHT_SETTLED;
-    tidy(link);
+    end_flight(link, flight);
 }
 
 /* An answer to a message of a connection that has ended. */
@@ -145,9 +164,8 @@ static void late_delivery(struct link *link, const struct broker_event *event)
     }
     link->stats.n_late++;
     owe(link, LINK_ACKNOWLEDGE, event->token, 0);
-    if (again && again->state == LINK_FLIGHT_REFUSED)
-        settle(link, again);
-    else if (again) /* it stays in flight: its place at the broker is taken */
+    strike_refused(link, find_refused(link, event->token));
+    if (again) /* it stays in flight: its place at the broker is taken */
         again->told = true;
 }
 
@@ -159,7 +177,7 @@ static void delivered(struct link *link, const struct broker_event *event)
         late_delivery(link, event);
         return;
     }
-    if (!flight || flight->state != LINK_FLIGHT_IN_AIR) {
+    if (!flight) {
         link->stats.n_stray++;
         return;
     }
@@ -181,9 +199,8 @@ static bool is_for_good(uint8_t reason)
 
 static void send_again(struct link *link, struct link_flight *flight, int64_t now_us)
 {
-    flight->state = LINK_FLIGHT_REFUSED;
-    if (flight->seq <= link->sent_up_to)
-        link->sent_up_to = flight->seq - 1;
+    note_refused(link, flight, true);
+    end_flight(link, flight); /* still in link->late where it flew before: it may be answered yet */
     if (now_us < link->retry_us)
         return; /* the rest of the window, refused for the same cause */
     link->n_pauses += link->n_pauses < UINT32_MAX;
@@ -194,7 +211,7 @@ static void failed(struct link *link, const struct broker_event *event, int64_t 
 {
     bool here = link->state == LINK_UP && event->epoch == link->epoch;
     struct link_flight *flight = here ? find_flight(link, event->token) : NULL;
-    if (!flight || flight->state != LINK_FLIGHT_IN_AIR) {
+    if (!flight) {
         link->stats.n_stray++;
         return;
     }
@@ -287,20 +304,26 @@ static int64_t patience(const struct link *link, int64_t now_us)
     int64_t wait_us = LINK_IDLE_US;
     for (uint32_t i = 0; i < link->n_flights; i++) {
         int64_t left_us = link->flights[i].sent_us + link->ack_timeout_us - now_us;
-        if (link->flights[i].state == LINK_FLIGHT_IN_AIR && left_us < wait_us)
+        if (left_us < wait_us)
             wait_us = left_us;
     }
     return wait_us;
 }
 
-static bool has_room(const struct link *link)
+uint32_t link_backlog_window(const struct link *link)
 {
-    uint32_t in_air = count_flights(link, LINK_FLIGHT_IN_AIR);
-    bool cautious = count_flights(link, LINK_FLIGHT_REFUSED) > 0;
-    return in_air < (cautious ? 1 : link->window) && link->n_flights <= LINK_WINDOW_MAX;
+    uint32_t kept = link->window < 2 ? 0 : (link->window + 3) / 4;
+    return link->window - kept;
 }
 
-static struct link_order next_up(struct link *link, bool more, int64_t now_us)
+static bool has_room(const struct link *link, enum link_offer offer)
+{
+    if (is_cautious(link))
+        return link->n_flights < 1;
+    return link->n_flights < (offer == LINK_OFFER_LIVE ? link->window : link_backlog_window(link));
+}
+
+static struct link_order next_up(struct link *link, enum link_offer offer, int64_t now_us)
 {
     if (link->announce) {
         link->announce = false;
@@ -309,15 +332,17 @@ static struct link_order next_up(struct link *link, bool more, int64_t now_us)
     int64_t wait_us = patience(link, now_us);
     if (wait_us <= 0)
         return hang_up(link, now_us);
-    if (!more || !has_room(link))
+    if (offer == LINK_OFFER_NONE) /* storage has given up what was refused */
+        link->n_refused = 0;
+    if (offer == LINK_OFFER_UNKNOWN || offer == LINK_OFFER_NONE || !has_room(link, offer))
         return rest(wait_us);
     int64_t free_us = link->retry_us > link->held_us ? link->retry_us : link->held_us;
     if (now_us < free_us)
         return rest(free_us - now_us < wait_us ? free_us - now_us : wait_us);
-    return (struct link_order){ .kind = LINK_PUBLISH, .seq = link->sent_up_to };
+    return (struct link_order){ .kind = LINK_PUBLISH };
 }
 
-struct link_order link_next(struct link *link, bool more, int64_t now_us)
+struct link_order link_next(struct link *link, enum link_offer offer, int64_t now_us)
 {
     if (link->n_pending > 0) {
         struct link_order order = link->pending[0];
@@ -332,7 +357,7 @@ struct link_order link_next(struct link *link, bool more, int64_t now_us)
     switch (link->state) {
     case LINK_DOWN: return next_down(link, now_us);
     case LINK_DIALLING: return next_dialling(link, now_us);
-    case LINK_UP: return next_up(link, more, now_us);
+    case LINK_UP: return next_up(link, offer, now_us);
     }
     return rest(LINK_IDLE_US);
 }
@@ -347,39 +372,18 @@ static void hold(struct link *link, int64_t now_us)
     link->stats.n_held++;
 }
 
-/* Where seq belongs among the flights; an entry of its own, or NULL where all are in use. */
-static struct link_flight *place_flight(struct link *link, uint64_t seq)
+/* A backlog is handed over in the order of seq, so what was refused below seq is not there any
+ * more.
+ */
+static void strike_below(struct link *link, uint64_t seq)
 {
-    uint32_t at = 0;
-    while (at < link->n_flights && link->flights[at].seq < seq)
-        at++;
-    if (at < link->n_flights && link->flights[at].seq == seq)
-        return &link->flights[at];
-    if (link->n_flights > LINK_WINDOW_MAX)
-        return NULL;
-    memmove(link->flights + at + 1, link->flights + at,
-            (link->n_flights - at) * sizeof link->flights[0]);
-    link->n_flights++;
-    link->flights[at] = (struct link_flight){ .seq = seq };
-    if (seq == link->refused_seq)
-        link->flights[at].n_refusals = (uint8_t)link->n_refusals;
-    return &link->flights[at];
+    for (uint32_t i = link->n_refused; i-- > 0;)
+        if (link->refused[i].seq < seq)
+            strike_refused(link, &link->refused[i]);
 }
 
-/* Past seq; what is refused below it storage has no longer, since it gave a later one. */
-static void advance(struct link *link, uint64_t seq)
-{
-    for (uint32_t i = 0; i < link->n_flights; i++) {
-        struct link_flight *f = &link->flights[i];
-        if (f->seq < seq && f->state == LINK_FLIGHT_REFUSED)
-            f->state = LINK_FLIGHT_SETTLED;
-    }
-    if (seq > link->sent_up_to)
-        link->sent_up_to = seq;
-    tidy(link);
-}
-
-void link_published(struct link *link, uint64_t seq, bool failed_to, int64_t now_us)
+void link_published(struct link *link, uint64_t seq, enum link_offer offer, bool failed_to,
+                    int64_t now_us)
 {
     if (link->state != LINK_UP)
         return;
@@ -387,13 +391,14 @@ void link_published(struct link *link, uint64_t seq, bool failed_to, int64_t now
         hold(link, now_us);
         return;
     }
+    assert(link->n_flights < LINK_WINDOW_MAX && !find_flight(link, seq));
+    struct link_refused *refused = find_refused(link, seq);
+    uint8_t n_refusals = refused ? refused->n_refusals : 0;
+    strike_refused(link, refused);
+    if (offer == LINK_OFFER_BACKLOG)
+        strike_below(link, seq);
     link->n_held = 0;
     link->stats.n_published++;
-    struct link_flight *flight = place_flight(link, seq);
-    assert(flight);
-    if (flight) {
-        flight->state = LINK_FLIGHT_IN_AIR;
-        flight->sent_us = now_us;
-    }
-    advance(link, seq);
+    link->flights[link->n_flights++] =
+        (struct link_flight){ .seq = seq, .sent_us = now_us, .n_refusals = n_refusals };
 }

@@ -2,12 +2,14 @@
 /* The way of messages from outbox to broker, as a pure machine: events and time in, orders out.
  * Down, dialling, up; full-jitter back-off from 1 to 60 s on the monotonic clock; a window of
  * max(1, min(16, receive_maximum - 1)) messages in flight, since the library's own window is slow
- * (docs/DESIGN.md). What is in flight is RAM only: after a loss the window is forgotten and
- * publishing restarts from the lowest message not acknowledged.
+ * (docs/DESIGN.md). A quarter of it, at least one place of two, is kept for live messages, so that
+ * a backlog that drains never fills it. What is in flight is RAM only: after a loss the window is
+ * forgotten and publishing starts anew with what storage still holds.
  *
- * First deliveries are in the order of seq. A message the broker refuses goes back: nothing new
- * is published before its fate is known, one message at a time; those in flight behind it may be
- * acknowledged meanwhile and are not sent again. */
+ * Which message goes next is the caller's question to storage: it offers the first of those that
+ * wait and are not in flight. A message the broker refuses stops being in flight, so storage names
+ * it again; until it flies again one message flies at a time. Those in flight behind it may be
+ * acknowledged meanwhile. */
 #ifndef MW_UPLINK_LINK_H
 #define MW_UPLINK_LINK_H
 
@@ -29,30 +31,37 @@ enum link_order_kind {
     LINK_DIAL,        /* connect, once; what it returns may be ignored, an event tells */
     LINK_HANG_UP,     /* disconnect: an acknowledgement or the connection is overdue */
     LINK_ANNOUNCE,    /* just up: publish status and retained states, then go on */
-    LINK_PUBLISH,     /* publish the message after seq 'after'; answer with link_published */
+    LINK_PUBLISH,     /* publish the message offered; answer with link_published */
     LINK_ACKNOWLEDGE, /* tell storage that seq is delivered */
     LINK_DEAD_LETTER, /* tell storage that seq is refused for good */
 };
 
-struct link_order {
-    enum link_order_kind kind;
-    uint64_t seq;    /* ACKNOWLEDGE, DEAD_LETTER; PUBLISH: lowest seq wanted is above this */
-    uint8_t reason;  /* DEAD_LETTER */
-    int64_t wait_us; /* REST */
+/* The first message that waits and is not in flight. */
+enum link_offer {
+    LINK_OFFER_UNKNOWN = 0, /* storage has not answered yet */
+    LINK_OFFER_NONE,        /* nothing waits but what is in flight */
+    LINK_OFFER_BACKLOG,
+    LINK_OFFER_LIVE, /* may take the places kept */
 };
 
-enum link_flight_state {
-    LINK_FLIGHT_IN_AIR = 1, /* handed over, no answer yet */
-    LINK_FLIGHT_SETTLED,    /* storage was told; kept while a lower one is to be sent again */
-    LINK_FLIGHT_REFUSED,    /* to be sent again */
+struct link_order {
+    enum link_order_kind kind;
+    uint64_t seq;    /* ACKNOWLEDGE, DEAD_LETTER */
+    uint8_t reason;  /* DEAD_LETTER */
+    int64_t wait_us; /* REST */
 };
 
 struct link_flight {
     uint64_t seq;
     int64_t sent_us;
-    enum link_flight_state state;
     uint8_t n_refusals; /* with a reason that will not pass by itself */
     bool told;          /* storage knows already, from a late event of an older epoch */
+};
+
+struct link_refused {
+    uint64_t seq;
+    uint8_t n_refusals;
+    bool again; /* on this connection, and not sent again yet: caution */
 };
 
 struct link_stats {
@@ -73,19 +82,18 @@ struct link {
     int64_t ack_timeout_us;
     int64_t since_us; /* of the present state DIALLING or UP */
     bool announce;
-    bool hang_up;        /* an order owed to the caller */
-    bool fruitful;       /* something was delivered on this connection */
-    uint32_t n_pauses;   /* refusals in a row */
-    uint32_t n_held;     /* hand-overs in a row that failed */
-    int64_t held_us;     /* no hand-over before this */
-    uint32_t window;     /* in force */
-    uint64_t sent_up_to; /* all up to here are handed over on this connection, or settled */
-    struct link_flight flights[LINK_WINDOW_MAX + 1]; /* ascending seq */
+    bool hang_up;                                /* an order owed to the caller */
+    bool fruitful;                               /* something was delivered on this connection */
+    uint32_t n_pauses;                           /* refusals in a row */
+    uint32_t n_held;                             /* hand-overs in a row that failed */
+    int64_t held_us;                             /* no hand-over before this */
+    uint32_t window;                             /* in force */
+    struct link_flight flights[LINK_WINDOW_MAX]; /* in the order they were handed over */
     uint32_t n_flights;
     uint64_t late[LINK_WINDOW_MAX]; /* in flight when a connection ended */
     uint32_t n_late;
-    uint64_t refused_seq; /* the message refused last and how often */
-    uint32_t n_refusals;
+    struct link_refused refused[2 * LINK_WINDOW_MAX];
+    uint32_t n_refused;
     struct link_order pending[2 * LINK_WINDOW_MAX + 2]; /* orders owed to the caller */
     uint32_t n_pending;
     struct link_stats stats;
@@ -97,12 +105,16 @@ void link_init(struct link *link, uint64_t seed);
 /* What happened. Late events of an old epoch may still acknowledge, never fail or drop. */
 void link_event(struct link *link, const struct broker_event *event, int64_t now_us);
 
-/* What to do now; call until it says REST. more: storage has a message above link's sent_up_to,
- * which moves back when a message is to be sent again. */
-struct link_order link_next(struct link *link, bool more, int64_t now_us);
+/* What to do now; call until it says REST. After a refusal what was offered before is out of date:
+ * the refused message may have to go first. */
+struct link_order link_next(struct link *link, enum link_offer offer, int64_t now_us);
 
 /* The caller handed message seq over (after PUBLISH), or could not (failed): then it is asked
- * again, after 10 ms and, where that goes on, after up to 1 s. */
-void link_published(struct link *link, uint64_t seq, bool failed, int64_t now_us);
+ * again, after 10 ms and, where that goes on, after up to 1 s. offer: what it was offered as. */
+void link_published(struct link *link, uint64_t seq, enum link_offer offer, bool failed,
+                    int64_t now_us);
+
+/* Places of the window that a backlog may fill. */
+uint32_t link_backlog_window(const struct link *link);
 
 #endif

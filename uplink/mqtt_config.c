@@ -83,6 +83,23 @@ int mqtt_parse_uri(const char *uri, struct mqtt_endpoint *ret_endpoint)
     return MW_OK;
 }
 
+int mqtt_alpn_wire(const char *alpn, uint8_t *ret_wire, size_t cap)
+{
+    size_t n = 0;
+    while (*alpn) {
+        size_t n_name = strcspn(alpn, ",");
+        if (n_name == 0 || n_name > UINT8_MAX || n + 1 + n_name > cap)
+            return MW_ERR_FORMAT;
+        ret_wire[n++] = (uint8_t)n_name;
+        memcpy(ret_wire + n, alpn, n_name);
+        n += n_name;
+        alpn += n_name;
+        if (*alpn == ',' && *++alpn == '\0')
+            return MW_ERR_FORMAT;
+    }
+    return (int)n;
+}
+
 static void fill_in(struct mqtt_config *mqtt, const char *gateway)
 {
     if (!is_given(mqtt->client_id))
@@ -157,6 +174,15 @@ static void check_tls(struct judge *judge, const struct mqtt_config *mqtt, bool 
         complain(judge, "cert_file", NULL, "is required with key_file");
 }
 
+static void check_alpn(struct judge *judge, const struct mqtt_config *mqtt, bool tls)
+{
+    uint8_t wire[sizeof mqtt->alpn];
+    if (!tls && is_given(mqtt->alpn) && is_given(mqtt->uri))
+        complain(judge, "alpn", NULL, "is only used with mqtts");
+    if (!is_plain(mqtt->alpn) || mqtt_alpn_wire(mqtt->alpn, wire, sizeof wire) < 0)
+        complain(judge, "alpn", mqtt->alpn, "is no list of names with commas between them");
+}
+
 int mqtt_settle(struct mqtt_config *mqtt, const char *gateway, const struct mw_complaints *to)
 {
     assert(gateway);
@@ -175,6 +201,7 @@ int mqtt_settle(struct mqtt_config *mqtt, const char *gateway, const struct mw_c
     if (is_given(mqtt->password_file) && !is_given(mqtt->username))
         complain(&judge, "username", NULL, "is required with password_file");
     check_tls(&judge, mqtt, tls);
+    check_alpn(&judge, mqtt, tls);
     check_prefix(&judge, mqtt->topic_prefix);
     return judge.result;
 }

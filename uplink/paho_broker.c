@@ -47,6 +47,8 @@ struct paho {
     int event_fd;
     uint32_t epoch;
     char password[256];
+    uint8_t alpn[sizeof((struct mqtt_config *)0)->alpn];
+    int n_alpn;
     char content_type[sizeof CONTENT_TYPE]; /* the library wants it not const; it copies it */
     MQTTProperty properties[3]; /* content type, payload format, expiry: the last one varies */
     struct attempt attempts[N_ATTEMPTS];
@@ -240,6 +242,10 @@ static MQTTAsync_SSLOptions tls_options(struct paho *paho)
     tls.trustStore = c->ca_file;
     tls.keyStore = c->cert_file[0] ? c->cert_file : NULL;
     tls.privateKey = c->key_file[0] ? c->key_file : NULL;
+    if (paho->n_alpn > 0) {
+        tls.protos = paho->alpn;
+        tls.protos_len = (unsigned)paho->n_alpn;
+    }
     tls.ssl_error_cb = on_tls_error;
     tls.ssl_error_context = paho;
     return tls;
@@ -510,8 +516,13 @@ static int fill(struct paho *paho)
     paho->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (paho->event_fd < 0)
         return MW_ERR_IO;
-    if (check_readable(c->ca_file) || check_readable(c->cert_file) || check_readable(c->key_file))
+    if (check_readable(c->ca_file) || check_readable(c->cert_file))
         return MW_ERR_IO;
+    if (c->key_file[0])
+        result = secret_check(c->key_file);
+    if (result < 0)
+        return result;
+    paho->n_alpn = mqtt_alpn_wire(c->alpn, paho->alpn, sizeof paho->alpn);
     if (c->password_file[0])
         result = secret_read(paho->password, sizeof paho->password, c->password_file);
     prepare_properties(paho);

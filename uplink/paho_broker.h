@@ -14,8 +14,8 @@
 
 /* Copies the settings, which mqtt_settle has settled; reads the password file once. Fills
  * *ret_broker. MW_ERR_NO_MEMORY, MW_ERR_IO (a file cannot be read), MW_ERR_REFUSED (the password
- * file is readable by others and no credential of systemd), MW_ERR_FORMAT (it is empty, longer
- * than 255 bytes, or has a zero byte or line break inside), MW_ERR_INVALID (no uri). */
+ * or key file is readable by others and no credential of systemd), MW_ERR_FORMAT (it is empty,
+ * longer than 255 bytes, or has a zero byte or line break inside), MW_ERR_INVALID (no uri). */
 int paho_broker_create(struct broker *ret_broker, const struct mqtt_config *config);
 
 /* Events that found the queue full; zero, as long as the caller drains it between two connects. */

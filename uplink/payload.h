@@ -5,6 +5,7 @@
 #define MW_UPLINK_PAYLOAD_H
 
 #include "base/alert.h"
+#include "base/event.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,6 +30,10 @@ int topic_format(char *ret_topic, size_t cap, const struct payload_gateway *gate
  * bytes without the terminator, or MW_ERR_NO_SPACE. */
 int payload_alert(char *ret_json, size_t cap, const struct payload_gateway *gateway,
                   const struct mw_alert *alert, int64_t published_us, bool replayed);
+
+/* One event of the gateway itself; as payload_alert. */
+int payload_event(char *ret_json, size_t cap, const struct payload_gateway *gateway,
+                  const struct mw_event *event, int64_t published_us, bool replayed);
 
 /* One machine's retained state: flat. */
 struct payload_state {

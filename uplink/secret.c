@@ -39,14 +39,20 @@ static int take_line(char *ret_secret, size_t cap, const char *text, size_t n)
     return MW_OK;
 }
 
-static int read_open(char *ret_secret, size_t cap, int fd, const char *path)
+static int check_open(int fd, const char *path)
 {
-    char text[FILE_MAX];
     struct stat st;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         return MW_ERR_IO;
-    if (!is_private(path, &st))
-        return MW_ERR_REFUSED;
+    return is_private(path, &st) ? MW_OK : MW_ERR_REFUSED;
+}
+
+static int read_open(char *ret_secret, size_t cap, int fd, const char *path)
+{
+    char text[FILE_MAX];
+    int checked = check_open(fd, path);
+    if (checked != MW_OK)
+        return checked;
     ssize_t n = read(fd, text, sizeof text);
     int result = n < 0 ? MW_ERR_IO : take_line(ret_secret, cap, text, (size_t)n);
     secret_wipe(text, sizeof text);
@@ -59,6 +65,16 @@ int secret_read(char *ret_secret, size_t cap, const char *path)
     if (fd < 0)
         return MW_ERR_IO;
     int result = read_open(ret_secret, cap, fd, path);
+    close(fd);
+    return result;
+}
+
+int secret_check(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return MW_ERR_IO;
+    int result = check_open(fd, path);
     close(fd);
     return result;
 }

@@ -31,6 +31,7 @@ static int push(struct db *db, int64_t at_us)
                           .clear_below = 0.85f,
                           .n_contributors = 3 };
     snprintf(a.subject, sizeof a.subject, "waiting-%d", (int)(m.seq % MACHINES));
+    snprintf(m.subject, sizeof m.subject, "%s", a.subject);
     for (int i = 0; i < a.n_contributors; i++) {
         snprintf(a.contributors[i].name, sizeof a.contributors[i].name, "vel_rms_%d", i);
         snprintf(a.contributors[i].unit, sizeof a.contributors[i].unit, "mm/s");

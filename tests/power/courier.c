@@ -43,34 +43,48 @@ static void hear(struct courier *c, int64_t now_us)
 static void dial(struct courier *c, int64_t now_us)
 {
     c->connected = c->reachable;
-    c->n_cache = 0;
+    c->live_above = outbox_next_seq(c->db) - 1;
     tell(c, c->connected ? BROKER_UP : BROKER_REFUSED, 0, now_us);
 }
 
-/* The message after seq, or NULL where there is none or the database fails. */
-static const struct outbox_message *message_after(struct courier *c, uint64_t seq, int64_t now_us)
+static bool is_acknowledged(const struct courier *c, uint64_t seq)
 {
-    for (size_t i = 0; seq >= c->cache_after && i < c->n_cache; i++)
-        if (c->cache[i].seq > seq)
-            return &c->cache[i];
-    c->n_cache = 0;
-    c->cache_after = seq;
-    if (now_us < c->retry_us)
-        return NULL;
-    if (outbox_peek(c->db, seq, c->cache, LINK_WINDOW_MAX, &c->n_cache) != MW_OK) {
-        c->n_errors++;
-        c->retry_us = now_us + RETRY_US;
-        return NULL;
-    }
-    return c->n_cache > 0 ? &c->cache[0] : NULL;
+    for (size_t i = 0; i < c->n_acks; i++)
+        if (c->acks[i] == seq)
+            return true;
+    return false;
 }
 
-static void publish(struct courier *c, const struct outbox_message *message, int64_t now_us)
+/* What goes next. Storage does not know yet what waits for its group: that is passed over here. */
+static enum link_offer ask(struct courier *c, int64_t now_us)
 {
+    struct outbox_message some[COURIER_GROUP_MAX + 1];
+    struct outbox_ask question = { .live_above = c->live_above };
+    size_t n = 0;
+    c->known = false;
+    if (now_us < c->retry_us)
+        return LINK_OFFER_UNKNOWN;
+    for (uint32_t i = 0; i < c->link.n_flights; i++)
+        question.flying[question.n_flying++] = c->link.flights[i].seq;
+    if (outbox_next(c->db, &question, some, c->n_acks + 1, &n) != MW_OK) {
+        c->n_errors++;
+        c->retry_us = now_us + RETRY_US;
+        return LINK_OFFER_UNKNOWN;
+    }
+    for (size_t i = 0; i < n && !c->known; i++) {
+        c->known = !is_acknowledged(c, some[i].seq);
+        c->next = some[i];
+    }
+    return !c->known ? LINK_OFFER_NONE : c->next.live ? LINK_OFFER_LIVE : LINK_OFFER_BACKLOG;
+}
+
+static void publish(struct courier *c, enum link_offer offer, int64_t now_us)
+{
+    const struct outbox_message *message = &c->next;
     c->receive(c->ctx, message);
     c->flights[c->n_flights].seq = message->seq;
     c->flights[c->n_flights++].due_us = now_us + c->latency_us;
-    link_published(&c->link, message->seq, false, now_us);
+    link_published(&c->link, message->seq, offer, false, now_us);
 }
 
 static int settle_all(struct courier *c)
@@ -111,18 +125,15 @@ static void keep_ack(struct courier *c, uint64_t seq, int64_t now_us)
 /* Returns false where there is nothing more to do now; then *ret_wait_us. */
 static bool obey(struct courier *c, int64_t now_us, int64_t *ret_wait_us)
 {
-    bool up = c->link.state == LINK_UP;
-    const struct outbox_message *next = up ? message_after(c, c->link.sent_up_to, now_us) : NULL;
-    struct link_order order = link_next(&c->link, next != NULL, now_us);
+    bool asks = c->link.state == LINK_UP && c->link.n_pending == 0;
+    enum link_offer offer = asks ? ask(c, now_us) : LINK_OFFER_UNKNOWN;
+    struct link_order order = link_next(&c->link, offer, now_us);
     switch (order.kind) {
     case LINK_REST: *ret_wait_us = order.wait_us; return false;
     case LINK_DIAL: dial(c, now_us); break;
     case LINK_HANG_UP: hang_up(c); break;
     case LINK_ANNOUNCE: break;
-    case LINK_PUBLISH:
-        if (next)
-            publish(c, next, now_us);
-        break;
+    case LINK_PUBLISH: publish(c, offer, now_us); break;
     case LINK_ACKNOWLEDGE:
     case LINK_DEAD_LETTER: keep_ack(c, order.seq, now_us); break;
     }

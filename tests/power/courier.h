@@ -28,9 +28,9 @@ struct courier {
         int64_t due_us;
     } flights[LINK_WINDOW_MAX];
     size_t n_flights;
-    struct outbox_message cache[LINK_WINDOW_MAX]; /* the messages after cache_after */
-    size_t n_cache;
-    uint64_t cache_after;
+    struct outbox_message next; /* what storage named, if known */
+    bool known;
+    uint64_t live_above;
     uint64_t acks[COURIER_GROUP_MAX];
     size_t n_acks;
     int64_t commit_us, retry_us;

@@ -76,7 +76,7 @@ def stored_alerts(path):
 def validate(messages):
     """Every message a subscriber saw is what the published schemas promise."""
     schemas = {}
-    for kind in ("alert", "state", "status"):
+    for kind in ("alert", "event", "state", "status"):
         with open(os.path.join(here, f"../../docs/millwright-{kind}-1.schema.json")) as f:
             schemas[kind] = jsonschema.Draft7Validator(json.load(f))
     seen = dict.fromkeys(schemas, 0)
@@ -85,7 +85,7 @@ def validate(messages):
         schemas[kind].validate(payload)
         seen[kind] += 1
     print(f"valid messages: {seen}")
-    assert all(seen.values()), "a kind of message was never seen"
+    assert all(n > 0 for kind, n in seen.items() if kind != "event"), "a kind of message was never seen"
 
 
 def repeats_of_each_resumption(alerts):

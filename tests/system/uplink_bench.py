@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 BIN = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "dev" / "bin"
 DRIVER = BIN.parent / "tests" / "uplink-driver"
 SCHEMAS = {}
-for word in ("alert", "state", "status"):
+for word in ("alert", "event", "state", "status"):
     SCHEMAS[word] = json.loads((ROOT / "docs" / f"millwright-{word}-1.schema.json").read_text())
     jsonschema.Draft7Validator.check_schema(SCHEMAS[word])
 VALIDATORS = {word: jsonschema.Draft7Validator(schema, format_checker=jsonschema.FormatChecker())
@@ -159,8 +159,10 @@ class Folder:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def run_all(tests):
-    for test in tests:
+def run_all(tests, cases=()):
+    """Those named on the command line; by default those that are no case of its own (mw_case)."""
+    named = {test.__name__: test for test in [*tests, *cases]}
+    for test in [named[name] for name in sys.argv[2:]] or tests:
         begin = time.monotonic()
         test()
         print(f"ok {test.__name__} {time.monotonic() - begin:.1f} s", flush=True)

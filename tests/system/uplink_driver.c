@@ -145,10 +145,19 @@ static void dial(struct driver *d)
     d->broker.connect(d->broker.ctx, topic, json);
 }
 
-static uint64_t lowest_above(struct driver *d, uint64_t seq)
+static bool flies(const struct driver *d, uint64_t seq)
 {
-    for (uint64_t s = seq + 1 > d->first_waiting ? seq + 1 : d->first_waiting; s <= d->newest; s++)
-        if (d->waiting[s])
+    for (uint32_t i = 0; i < d->link.n_flights; i++)
+        if (d->link.flights[i].seq == seq)
+            return true;
+    return false;
+}
+
+/* The lowest that waits and is not in flight, or 0. */
+static uint64_t first(const struct driver *d)
+{
+    for (uint64_t s = d->first_waiting; s <= d->newest; s++)
+        if (d->waiting[s] && !flies(d, s))
             return s;
     return 0;
 }
@@ -166,11 +175,10 @@ static void settle(struct driver *d, uint64_t seq)
         d->ended_us = now_us(CLOCK_MONOTONIC);
 }
 
-static void hand_over(struct driver *d, uint64_t after, int64_t at_us)
+static void hand_over(struct driver *d, uint64_t seq, int64_t at_us)
 {
-    uint64_t seq = lowest_above(d, after);
     int result = publish_alert(d, seq);
-    link_published(&d->link, seq, result != MW_OK, at_us);
+    link_published(&d->link, seq, LINK_OFFER_LIVE, result != MW_OK, at_us);
     d->next_us = at_us + d->pace_us;
     if (result != MW_OK)
         printf("held %d %s\n", (int)seq, mw_result_text(result));
@@ -185,8 +193,11 @@ static int64_t obey(struct driver *d)
         announce(d);
         int64_t at_us = now_us(CLOCK_MONOTONIC);
         bool paced = at_us < d->next_us;
-        bool more = !paced && d->announcing < 0 && lowest_above(d, d->link.sent_up_to) != 0;
-        struct link_order order = link_next(&d->link, more, at_us);
+        uint64_t seq = first(d);
+        enum link_offer offer = seq ? LINK_OFFER_LIVE : LINK_OFFER_NONE;
+        if (paced || d->announcing >= 0)
+            offer = LINK_OFFER_UNKNOWN;
+        struct link_order order = link_next(&d->link, offer, at_us);
         switch (order.kind) {
         case LINK_REST:
             if (paced && d->next_us - at_us < order.wait_us)
@@ -198,7 +209,7 @@ static int64_t obey(struct driver *d)
             d->broker.disconnect(d->broker.ctx);
             break;
         case LINK_ANNOUNCE: d->announcing = N_STATES; break;
-        case LINK_PUBLISH: hand_over(d, order.seq, at_us); break;
+        case LINK_PUBLISH: hand_over(d, seq, at_us); break;
         case LINK_ACKNOWLEDGE:
             if (!d->quiet)
                 printf("ack %d\n", (int)order.seq);
@@ -302,6 +313,7 @@ static bool take_option(struct driver *d, const char *option, const char *value)
     TEXT_OPTION("--ca", ca_file)
     TEXT_OPTION("--cert", cert_file)
     TEXT_OPTION("--key", key_file)
+    TEXT_OPTION("--alpn", alpn)
     int64_t number = strtoll(value, NULL, 10);
     if (strcmp(option, "--version") == 0)
         d->config.version = (enum mqtt_version)number;

@@ -2,7 +2,9 @@
 """Whom the uplink trusts, and to whom it proves itself. Certificates are made on the spot."""
 import os
 import pathlib
+import re
 import subprocess
+import time
 
 from uplink_bench import Driver, Folder, Mosquitto, check, free_port, run_all
 from mqtt_peer import Subscriber
@@ -56,24 +58,33 @@ def refuse(folder, broker, words, host="localhost", **options):
     assert driver.count("up ") == 0 and driver.count("pub ") == 0
 
 
-def every_wrong_broker_is_refused_in_words():
+def with_broker(certificate, test, days=2, hosts="DNS:localhost,IP:127.0.0.1"):
     with Folder() as folder:
         for name in ("ca", "other"):
             make_authority(folder, name)
-        make_certificate(folder, "broker", "ca", "DNS:localhost,IP:127.0.0.1")
-        make_certificate(folder, "elsewhere", "ca", "DNS:elsewhere.example")
-        make_certificate(folder, "expired", "ca", "DNS:localhost", days=-1)
-        ca = f"{folder}/ca.pem"
-        broker = tls_broker(folder, "elsewhere")
-        refuse(folder, broker, "the certificate names another host", ca=ca)
-        refuse(folder, broker, "the certificate names another host", host="127.0.0.1", ca=ca)
+        make_certificate(folder, certificate, "ca", hosts, days)
+        broker = tls_broker(folder, certificate)
+        test(folder, broker)
         broker.stop()
-        broker = tls_broker(folder, "expired")
-        refuse(folder, broker, "TLS: certificate verify failed", ca=ca)
-        broker.stop()
-        broker = tls_broker(folder, "broker")
-        refuse(folder, broker, "TLS: certificate verify failed", ca=f"{folder}/other.pem")
-        broker.stop()
+        # The client's hello, and nothing of ours: the broker saw no CONNECT.
+        assert "New client connected" not in broker.config.with_suffix(".log").read_text()
+
+
+def a_broker_of_another_name_is_refused_in_words():
+    def test(folder, broker):
+        for host in ("localhost", "127.0.0.1"):
+            refuse(folder, broker, "the certificate names another host", host=host, ca=f"{folder}/ca.pem")
+    with_broker("elsewhere", test, hosts="DNS:elsewhere.example")
+
+
+def a_broker_whose_certificate_has_expired_is_refused_in_words():
+    with_broker("expired", lambda folder, broker: refuse(folder, broker, "TLS: certificate verify failed",
+                                                         ca=f"{folder}/ca.pem"), days=-1)
+
+
+def a_broker_of_another_authority_is_refused_in_words():
+    with_broker("broker", lambda folder, broker: refuse(folder, broker, "TLS: certificate verify failed",
+                                                        ca=f"{folder}/other.pem"))
 
 
 def a_client_certificate_is_shown():
@@ -82,6 +93,7 @@ def a_client_certificate_is_shown():
         make_certificate(folder, "broker", "ca", "DNS:localhost")
         make_certificate(folder, "gateway", "ca", "DNS:gw-01")
         broker = tls_broker(folder, "broker", "require_certificate true")
+        os.chmod(f"{folder}/gateway.key", 0o600)
         options = dict(uri=f"mqtts://localhost:{broker.port}", push=1, ca=f"{folder}/ca.pem")
         figures = Driver(**options, cert=f"{folder}/gateway.pem", key=f"{folder}/gateway.key").finish()
         assert figures["delivered"] == 1
@@ -89,6 +101,56 @@ def a_client_certificate_is_shown():
         without.wait_line("refused ")
         without.kill()
         assert without.count("up ") == 0
+        broker.stop()
+
+
+def public_names_of_the_hello(port, folder, **options):
+    """What a TLS client says before anything is secret, as openssl's server prints it."""
+    server = subprocess.Popen(
+        ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", "broker.pem", "-key", "broker.key",
+         "-servername", "localhost", "-cert2", "broker.pem", "-key2", "broker.key", "-alpn", "mqtt", "-trace", "-naccept",
+         "1"], cwd=folder, stdin=subprocess.PIPE, stdout=open(f"{folder}/hello", "w"), stderr=subprocess.STDOUT)
+    driver = None
+    try:
+        wait_for_port(port)
+        driver = Driver(push=1, ca=f"{folder}/ca.pem", **options)
+        deadline = time.monotonic() + 20
+        while "CIPHER is" not in pathlib.Path(folder, "hello").read_text(errors="replace"):  # the handshake is over
+            assert time.monotonic() < deadline, pathlib.Path(folder, "hello").read_text(errors="replace")
+            time.sleep(0.02)
+    finally:
+        if driver:
+            driver.kill()
+        server.kill()
+        server.wait(10)
+        server.stdin.close()
+    return pathlib.Path(folder, "hello").read_text(errors="replace")
+
+
+def wait_for_port(port):
+    """Until something listens there, without a connection that the server would count."""
+    deadline = time.monotonic() + 10
+    while f":{port:04X} 00000000:0000 0A" not in open("/proc/net/tcp").read():
+        assert time.monotonic() < deadline, "openssl s_server does not listen"
+        time.sleep(0.02)
+
+
+def the_host_and_the_protocol_are_named_in_the_hello():
+    with Folder() as folder:
+        make_authority(folder, "ca")
+        make_certificate(folder, "broker", "ca", "DNS:localhost,IP:127.0.0.1")
+        port = free_port()
+        hello = public_names_of_the_hello(port, folder, uri=f"mqtts://localhost:{port}", alpn="x-other,mqtt")
+        assert re.search(r"extension_type=server_name\(0\).*\n.*localhost", hello), hello[:3000]
+        assert re.search(r"application_layer_protocol_negotiation\(16\), length=15\s+x-other\s+mqtt\s", hello), hello[:3000]
+        port = free_port()
+        hello = public_names_of_the_hello(port, folder, uri=f"mqtts://localhost:{port}")
+        assert "application_layer_protocol_negotiation" not in hello
+        broker = tls_broker(folder, "broker")  # one that does not know of protocols takes no offence
+        for version in (5, 4):
+            figures = Driver(uri=f"mqtts://localhost:{broker.port}", version=version, push=5, alpn="mqtt",
+                             ca=f"{folder}/ca.pem").finish()
+            assert figures["delivered"] == 5, figures
         broker.stop()
 
 
@@ -126,11 +188,35 @@ def a_password_opens_and_a_wrong_one_is_told():
         broker.stop()
 
 
+def an_access_list_of_the_own_tree_is_enough():
+    """Mosquitto 2.0.11 ends the connection after it has refused a message of the Will's topic."""
+    with Folder() as folder:
+        for tree in ("millwright/v1/plant1/gw-01/#", "elsewhere/#"):
+            rules = pathlib.Path(folder) / "rules"
+            rules.write_text(f"topic write {tree}\n")
+            rules.chmod(0o644)
+            broker = Mosquitto(folder, settings=f"allow_anonymous true\nacl_file {rules}")
+            driver = Driver(uri=f"mqtt://127.0.0.1:{broker.port}", push=20)
+            if tree == "elsewhere/#":
+                driver.wait_line("lost ")
+                driver.kill()
+                assert driver.count("ack ") == 0
+            else:
+                figures = driver.finish()
+                assert figures["delivered"] == 20 and figures["failed"] == 0, figures
+            broker.stop()
+            denied = "Denied PUBLISH" in broker.config.with_suffix(".log").read_text()
+            assert denied == (tree == "elsewhere/#")
+
+
 def files_that_cannot_be_used_stop_the_start():
     with Folder() as folder:
         uri = f"mqtt://127.0.0.1:{free_port()}"
         open_to_all = write_password(folder, "open", "secret\n", 0o644)
-        cases = (("create refused", dict(uri=uri, username="gw", password_file=open_to_all)),
+        key = write_password(folder, "key", "a private key\n", 0o644)
+        ca = write_password(folder, "ca", "x\n", 0o644)
+        cases = (("create refused", dict(uri=uri.replace("mqtt:", "mqtts:"), ca=ca, cert=ca, key=key)),
+                 ("create refused", dict(uri=uri, username="gw", password_file=open_to_all)),
                  ("create input/output error", dict(uri=uri, username="gw", password_file="/none")),
                  ("create input/output error", dict(uri=uri.replace("mqtt:", "mqtts:"), ca="/none")),
                  ("complaint ca_file - is required", dict(uri=uri.replace("mqtt:", "mqtts:"))))
@@ -141,6 +227,9 @@ def files_that_cannot_be_used_stop_the_start():
             driver.process.stdin.close()
 
 
-run_all([the_right_broker_is_trusted, every_wrong_broker_is_refused_in_words,
-         a_client_certificate_is_shown, a_password_opens_and_a_wrong_one_is_told,
-         files_that_cannot_be_used_stop_the_start])
+run_all([the_right_broker_is_trusted],
+        cases=[the_host_and_the_protocol_are_named_in_the_hello, a_broker_of_another_name_is_refused_in_words,
+               a_broker_whose_certificate_has_expired_is_refused_in_words,
+               a_broker_of_another_authority_is_refused_in_words, a_client_certificate_is_shown,
+               an_access_list_of_the_own_tree_is_enough,
+               a_password_opens_and_a_wrong_one_is_told, files_that_cannot_be_used_stop_the_start])

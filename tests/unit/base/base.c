@@ -2,6 +2,7 @@
 #include "base/alert.h"
 #include "base/bytes.h"
 #include "base/crc.h"
+#include "base/event.h"
 #include "base/result.h"
 #include "base/ring.h"
 #include "base/sha256.h"
@@ -72,6 +73,34 @@ START_TEST(an_alert_survives_its_bytes_and_fits_the_stated_bound)
 }
 END_TEST
 
+START_TEST(an_event_of_each_kind_survives_its_bytes_and_is_no_alert)
+{
+    uint8_t bytes[MW_EVENT_BYTES_MAX];
+    struct mw_alert alert;
+    for (uint8_t kind = MW_EVENT_OUTBOX_GAP; kind <= MW_EVENT_CERTIFICATE_EXPIRES; kind++) {
+        struct mw_event a = { .seq = 7, .kind = kind, .severity = 2, .at_us = -5 }, b;
+        if (kind == MW_EVENT_OUTBOX_GAP)
+            a.gap = (struct mw_gap){ 9, 11, { 0, 4, 5, 0 }, 3, 44, -7, 8, MW_GAP_STORE_FULL };
+        a.n_bytes = kind == MW_EVENT_STORE_QUARANTINED ? 4096 : 0;
+        a.days = kind == MW_EVENT_CERTIFICATE_EXPIRES ? 30 : 0;
+        if (kind != MW_EVENT_OUTBOX_GAP)
+            memset(a.file, 'f', MW_EVENT_FILE_MAX);
+        int n = mw_event_encode(&a, bytes, sizeof bytes);
+        ck_assert_int_gt(n, 0);
+        ck_assert_int_eq(mw_event_decode(&b, bytes, (size_t)n), MW_OK);
+        ck_assert_mem_eq(&a.gap.n, &b.gap.n, sizeof a.gap.n);
+        ck_assert_int_eq(b.gap.to_us, a.gap.to_us);
+        ck_assert_uint_eq(b.n_bytes, a.n_bytes);
+        ck_assert_uint_eq(b.days, a.days);
+        ck_assert_str_eq(b.file, a.file);
+        ck_assert_int_eq(mw_alert_decode(&alert, bytes, (size_t)n), MW_ERR_FORMAT);
+        for (int cut = 0; cut < n; cut++)
+            ck_assert_int_eq(mw_event_decode(&b, bytes, (size_t)cut), MW_ERR_FORMAT);
+    }
+}
+END_TEST
+
 MW_SUITE("base", crc_and_sha_give_the_published_check_values,
          an_overrun_reads_zero_and_is_remembered, a_full_ring_refuses_and_counts,
-         an_alert_survives_its_bytes_and_fits_the_stated_bound)
+         an_alert_survives_its_bytes_and_fits_the_stated_bound,
+         an_event_of_each_kind_survives_its_bytes_and_is_no_alert)

@@ -150,6 +150,30 @@ START_TEST(tls_needs_its_own_authority_and_both_halves_of_a_certificate)
 }
 END_TEST
 
+START_TEST(application_protocols_are_names_with_commas_between_them)
+{
+    static const char *const bad[] = { ",", "a,", ",a", "a,,b", "a b" };
+    static const uint8_t two[] = { 4, 'm', 'q', 't', 't', 1, 'x' };
+    struct heard heard;
+    uint8_t wire[64];
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct mqtt_config mqtt = { .uri = "mqtts://b", .ca_file = "/ca" };
+        snprintf(mqtt.alpn, sizeof mqtt.alpn, "%s", bad[i]);
+        ck_assert_msg(settle(&mqtt, &heard) == MW_ERR_INVALID, "%s", bad[i]);
+        ck_assert_str_eq(heard.settings, "alpn");
+    }
+    struct mqtt_config plain = { .uri = "mqtt://b", .alpn = "mqtt" };
+    ck_assert_int_eq(settle(&plain, &heard), MW_ERR_INVALID);
+    ck_assert_str_eq(heard.settings, "alpn");
+    struct mqtt_config good = { .uri = "mqtts://b", .ca_file = "/ca", .alpn = "mqtt,x" };
+    ck_assert_int_eq(settle(&good, &heard), MW_OK);
+    ck_assert_int_eq(mqtt_alpn_wire(good.alpn, wire, sizeof wire), (int)sizeof two);
+    ck_assert_mem_eq(wire, two, sizeof two);
+    ck_assert_int_eq(mqtt_alpn_wire("", wire, sizeof wire), 0);
+    ck_assert_int_eq(mqtt_alpn_wire("mqtt,x", wire, 6), MW_ERR_FORMAT);
+}
+END_TEST
+
 START_TEST(durations_are_whole_seconds_within_their_range)
 {
     static const int64_t bad_us[] = { -1, 1, 999999, 1500000, 64801 * S };
@@ -195,5 +219,6 @@ MW_SUITE("uplink/mqtt_config", what_is_not_given_becomes_the_default,
          every_broken_rule_is_complained_of, a_uri_is_scheme_host_and_port,
          a_password_in_the_uri_is_refused_and_not_repeated,
          tls_needs_its_own_authority_and_both_halves_of_a_certificate,
+         application_protocols_are_names_with_commas_between_them,
          durations_are_whole_seconds_within_their_range,
          a_prefix_has_no_wildcard_and_no_empty_level, every_reason_has_words)

@@ -290,8 +290,51 @@ START_TEST(a_name_never_becomes_another_topic_and_a_short_buffer_stays_untouched
 }
 END_TEST
 
-MW_SUITE("uplink/payload", an_alert_is_its_fields_in_their_order,
-         each_class_has_its_own_id_subject_and_words,
+START_TEST(an_event_of_each_kind_is_its_fields)
+{
+    char json[PAYLOAD_MAX];
+    struct mw_event e = { .seq = 7, .kind = MW_EVENT_OUTBOX_GAP, .severity = 2, .at_us = 2000000 };
+    e.gap = (struct mw_gap){ 3, 9, { 0, 1, 2, 0 }, 4, 6, 1000, 1999, MW_GAP_OUTBOX_LIMIT };
+    ck_assert_int_gt(payload_event(json, sizeof json, &gw, &e, 3000000, true), 0);
+    ck_assert_str_eq(
+        json,
+        "{\"schema\":\"millwright-event/1\",\"id\":\"gw-01/7\",\"seq\":7,\"event\":\"outbox_gap\","
+        "\"severity\":\"warning\",\"severity_num\":2,\"ts\":\"1970-01-01T00:00:02.000Z\","
+        "\"ts_ms\":2000,\"published_ts_ms\":3000,\"replayed\":true,\"clock_synced\":false,"
+        "\"site\":\"plant1\",\"gateway\":\"gw-01\",\"count\":3,\"count_info\":1,\"count_warning\":"
+        "2,"
+        "\"count_critical\":0,\"count_ever\":9,\"first_seq\":4,\"last_seq\":6,\"from_ms\":1,"
+        "\"to_ms\":1,\"reason\":\"outbox_full\","
+        "\"message\":\"gw-01: 3 messages were given up: the outbox was full\"}");
+    e = (struct mw_event){ .seq = 8,
+                           .kind = MW_EVENT_STORE_QUARANTINED,
+                           .severity = 2,
+                           .n_bytes = 4096,
+                           .n_wal_bytes = 32,
+                           .file = "m.db.corrupt-5" };
+    ck_assert_int_gt(payload_event(json, sizeof json, &gw, &e, 0, false), 0);
+    ck_assert_ptr_nonnull(
+        strstr(json, "\"file\":\"m.db.corrupt-5\",\"bytes\":4096,\"wal_bytes\":32,"));
+    e = (struct mw_event){ .seq = 9,
+                           .kind = MW_EVENT_CERTIFICATE_EXPIRES,
+                           .severity = 3,
+                           .days = 1,
+                           .certificate = MW_CERTIFICATE_CLIENT,
+                           .not_after_us = 5000000,
+                           .file = "/c.pem" };
+    ck_assert_int_gt(payload_event(json, sizeof json, &gw, &e, 0, false), 0);
+    ck_assert_ptr_nonnull(strstr(json, "\"certificate\":\"client\",\"file\":\"/c.pem\",\"days\":1,"
+                                       "\"not_after_ms\":5000,"));
+    ck_assert_ptr_nonnull(strstr(json, "expires within 1 day\"}"));
+    memset(e.file, 1, MW_EVENT_FILE_MAX); /* the worst: six characters for each byte */
+    ck_assert_int_gt(payload_event(json, sizeof json, &gw, &e, 0, false), 0);
+    for (size_t cap = 0; cap < 200; cap++)
+        ck_assert_int_eq(payload_event(json, cap, &gw, &e, 0, false), MW_ERR_NO_SPACE);
+}
+END_TEST
+
+MW_SUITE("uplink/payload", an_event_of_each_kind_is_its_fields,
+         an_alert_is_its_fields_in_their_order, each_class_has_its_own_id_subject_and_words,
          a_machines_message_tells_its_event_and_condition, no_number_that_is_none_ever_leaves,
          the_worst_names_still_fit_with_fewer_contributors, a_short_buffer_is_never_overrun,
          text_is_escaped_and_always_utf8, instants_are_right_and_stay_four_digit_years,

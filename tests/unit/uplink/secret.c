@@ -21,6 +21,8 @@ static int read_from(const void *bytes, size_t n, mode_t mode, char secret[16])
     ck_assert_int_eq(fchmod(fd, mode), 0);
     close(fd);
     int result = secret_read(secret, 16, name);
+    int checked = secret_check(name); /* the same, but for the content */
+    ck_assert_int_eq(checked, result == MW_ERR_FORMAT ? MW_OK : result);
     unlink(name);
     return result;
 }

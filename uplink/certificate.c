@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "uplink/certificate.h"
+#include "base/result.h"
+
+#include <openssl/asn1.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#define SECOND_US INT64_C(1000000)
+#define DAY_US    (INT64_C(86400) * SECOND_US)
+
+/* In seconds since 1970, without time_t, which has 32 bits on some boards. */
+static int end_of(const X509 *certificate, int64_t *ret_not_after_us)
+{
+    int days = 0, seconds = 0, result = MW_ERR_FORMAT;
+    ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+    if (epoch && ASN1_TIME_diff(&days, &seconds, epoch, X509_get0_notAfter(certificate)) == 1) {
+        *ret_not_after_us = days * DAY_US + seconds * SECOND_US;
+        result = MW_OK;
+    }
+    ASN1_TIME_free(epoch);
+    return result;
+}
+
+static int earliest(BIO *file, int64_t *ret_not_after_us)
+{
+    int result = MW_ERR_FORMAT; /* none found yet */
+    int64_t least_us = INT64_MAX, end_us;
+    for (X509 *c; (c = PEM_read_bio_X509(file, NULL, NULL, NULL));) {
+        result = end_of(c, &end_us);
+        X509_free(c);
+        if (result != MW_OK)
+            break;
+        least_us = end_us < least_us ? end_us : least_us;
+    }
+    ERR_clear_error(); /* the end of the file is one */
+    if (result == MW_OK)
+        *ret_not_after_us = least_us;
+    return result;
+}
+
+int certificate_not_after(const char *path, int64_t *ret_not_after_us)
+{
+    BIO *file = BIO_new_file(path, "r");
+    if (!file) {
+        ERR_clear_error();
+        return MW_ERR_IO;
+    }
+    int result = earliest(file, ret_not_after_us);
+    BIO_free(file);
+    return result;
+}
+
+int certificate_days(int64_t not_after_us, int64_t at_us)
+{
+    static const int days[] = { 0, 1, 7, 30 };
+    for (int i = 0; i < 4; i++)
+        if (at_us >= not_after_us - days[i] * DAY_US)
+            return days[i];
+    return CERTIFICATE_FAR;
+}
