@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/reload.h"
 #include "base/result.h"
+#include "daemon/handover.h"
 #include "daemon/journal.h"
 #include "daemon/notify.h"
 #include "daemon/reload_parts.h"
@@ -132,6 +133,23 @@ bool reload_is_busy(const struct reload *r, int64_t now_us)
 
 /* ---- ends ---- */
 
+/* Whoever looks after many gateways from afar hears of it as well. */
+static void tell_refused(struct reload *r, const struct clock_time *now)
+{
+    struct pipeline *p = r->g->pipeline;
+    struct store_order order = { .kind = STORE_EVENT,
+                                 .machine = UINT32_MAX,
+                                 .blob = NO_BLOB,
+                                 .offset_us = p->timebase.offset_us };
+    order.event = (struct mw_event){ .kind = MW_EVENT_CONFIG_REFUSED,
+                                     .severity = MW_SEVERITY_WARNING,
+                                     .clock_synced = p->timebase.synced,
+                                     .at_us = now->utc_us };
+    snprintf(order.event.file, sizeof order.event.file, "%s", reload_words_first(&r->words));
+    if (handover_has_room(p))
+        handover_order(p, &order);
+}
+
 static void end(struct reload *r, const struct clock_time *now)
 {
     struct reload_outcome *outcome = &r->g->pipeline->reload;
@@ -142,6 +160,8 @@ static void end(struct reload *r, const struct clock_time *now)
     outcome->at_us = now->utc_us;
     snprintf(outcome->text, sizeof outcome->text, "%s", reload_words_first(&r->words));
     journal_reload(&r->words);
+    if (refused)
+        tell_refused(r, now);
     forget(r);
     r->served = r->serving;
     r->state = RELOAD_IDLE;

@@ -178,6 +178,10 @@ def run(programs, folder):
         assert config["refused"] == 3 and config["last_refused"] and "no such file" in config["text"], config
         with open(plant.path("millwrightd.log")) as f:
             log = f.read()
+        wait_until(lambda: len([m for m in list(plant.messages.received) if m[1].endswith("/event")]) == 3, 30,
+                   "three events")
+        told = [m[3] for m in list(plant.messages.received) if m[1].endswith("/event")]
+        assert all(e["event"] == "config_refused" for e in told) and "'10 s'" in told[0]["error"], told
         assert "configuration: refused" in log and "'10 s'" in log and "needs a restart: store.path" in log, log
         untouched(bench, before, ("line", "one", "two"))
         assert not os.path.exists(plant.path("other.db"))
@@ -238,7 +242,7 @@ def run(programs, folder):
         recorder.wait(30)
         status = plant.status()
         assert status["store"]["well"] and status["store"]["samples_lost"] == 0, status["store"]
-        seqs = [a["seq"] for a in plant.messages.alerts()]
+        seqs = [m[3]["seq"] for m in list(plant.messages.received) if m[1].endswith(("/alert", "/event"))]
         assert seqs == sorted(set(seqs)), seqs
         assert plant.stop_gateway() == 0
         with sqlite3.connect(f"file:{plant.path('store.db')}?mode=ro", uri=True) as db:
