@@ -14,6 +14,7 @@ mw_require(SQLITE "sqlite3>=3.40" libsqlite3-dev)
 mw_require(CYAML "libcyaml>=1.3.1" libcyaml-dev)
 mw_require(YAML "yaml-0.1" libyaml-dev)
 mw_require(SYSTEMD "libsystemd>=252" libsystemd-dev)
+mw_require(SECCOMP "libseccomp>=2.5" libseccomp-dev)
 mw_require(JANSSON "jansson>=2.14" libjansson-dev)
 mw_require(CRYPTO "libcrypto>=3.0" libssl-dev)
 

@@ -5,6 +5,7 @@
 #include "daemon/journal.h"
 #include "daemon/notify.h"
 #include "daemon/reload.h"
+#include "daemon/spool.h"
 #include "daemon/stamps.h"
 
 #include <assert.h>
@@ -305,6 +306,7 @@ static int make_store(struct gateway *g, const struct clock_time *now)
         return result;
     }
     journal_db(&report);
+    spool_make(g->config->spool);
     g->store.stage = store_stage(g->store_stage);
     g->pipeline->query_answers = &g->store_stage->query_answers;
     return MW_OK;

@@ -4,10 +4,14 @@
 #include "config/config.h"
 #include "daemon/gateway.h"
 #include "daemon/journal.h"
+#include "daemon/sandbox.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 
 static void usage(FILE *to)
@@ -20,6 +24,10 @@ static void usage(FILE *to)
           "                  model files that are not there or not right; nothing is touched\n"
           "  --profiles DIR  where device profiles lie (default " MW_PROFILE_DIR ")\n"
           "  --version       name the release\n"
+          "\n"
+          "Environment: MILLWRIGHT_SANDBOX, what happens to kernel calls that it has no need of "
+          "once\n"
+          "started: deny (default), kill, off.\n"
           "\n"
           "Exit status: 0 stopped as asked, 64 usage, 66 no such file, 71 out of memory,\n"
           "74 the configuration cannot be read, or store or socket failed, 75 another millwrightd "
@@ -70,13 +78,16 @@ static void keep_memory_small(void)
     malloc_trim(0);
 }
 
-static int run(struct config *config, const char *file, const char *profiles)
+static int run(struct config *config, const char *file, const char *profiles,
+               enum sandbox_mode sandbox)
 {
     struct gateway gateway;
     keep_memory_small();
     int result = gateway_open(&gateway, config, file, profiles);
     if (result >= 0) {
         journal_started(config, file);
+        if (sandbox_enter(sandbox) < 0)
+            journal_failed("running without the sandbox", strerror(errno));
         result = gateway_run(&gateway);
     }
     gateway_close(&gateway);
@@ -109,13 +120,18 @@ int main(int argc, char **argv)
         usage(stderr);
         return EX_USAGE;
     }
+    enum sandbox_mode sandbox;
+    if (sandbox_mode(getenv("MILLWRIGHT_SANDBOX"), &sandbox) < 0) {
+        fputs("millwrightd: MILLWRIGHT_SANDBOX is none of deny, kill, off\n", stderr);
+        return EX_USAGE;
+    }
     struct config *config = NULL;
     int result = config_load(&config, file, profiles, check_only ? CONFIG_HERE : CONFIG_HERE_STARTS,
                              print_error, NULL);
     if (result < 0)
         return load_status(result);
     if (!check_only)
-        return run(config, file, profiles);
+        return run(config, file, profiles, sandbox);
     config_free(config);
     return EX_OK;
 }

@@ -37,13 +37,16 @@ void spool_clear(const char *folder, const char *machine)
     }
 }
 
+void spool_make(const char *folder)
+{
+    mkdir(folder, 0770);
+}
+
 int spool_export_open(struct spool_export **ret_export, const char *folder,
                       const struct machine_config *machine)
 {
     char path[PATH_MAX_BYTES];
     spool_clear(folder, machine->name);
-    if (mkdir(folder, 0770) < 0 && errno != EEXIST)
-        return MW_ERR_IO;
     struct spool_export *export = calloc(1, sizeof *export);
     if (!export)
         return MW_ERR_NO_MEMORY;
@@ -105,7 +108,7 @@ static int write_job(const struct spool_export *export)
     fprintf(job, "level_guard=%s\n", machine->no_level_guard ? "off" : "on");
     write_roles(job, machine, "context=", MW_ROLE_CONTEXT);
     write_roles(job, machine, "off=", MW_ROLE_OFF);
-    bool failed = ferror(job) || fflush(job) || fsync(fileno(job));
+    bool failed = ferror(job) || fflush(job) || fdatasync(fileno(job));
     failed = fclose(job) || failed;
     return failed || rename(path, final) < 0 ? MW_ERR_IO : MW_OK;
 }

@@ -10,6 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Makes the folder at the start: later there is no leave to (sandbox.h). Where that fails, the
+ * first export says so. */
+void spool_make(const char *folder);
+
 /* A data set being written: NAME.csv, columns datetime and the channels of the machine. */
 struct spool_export;
 int spool_export_open(struct spool_export **ret_export, const char *folder,

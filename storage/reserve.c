@@ -34,6 +34,19 @@ static const char *split(const char *path, char ret_folder[PATH_BYTES])
     return slash + 1;
 }
 
+/* Written, since a hole, or what some file systems reserve or compress, would not be there when
+ * it is needed. */
+static bool fill(int fd)
+{
+    uint8_t *bytes = malloc(RESERVE_BYTES);
+    if (!bytes)
+        return false;
+    memset(bytes, 0xa5, RESERVE_BYTES);
+    bool written = pwrite(fd, bytes, RESERVE_BYTES, 0) == RESERVE_BYTES;
+    free(bytes);
+    return written;
+}
+
 bool reserve_make(const char *path)
 {
     char name[PATH_BYTES], folder[PATH_BYTES];
@@ -48,7 +61,7 @@ bool reserve_make(const char *path)
     int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return false;
-    bool made = posix_fallocate(fd, 0, RESERVE_BYTES) == 0;
+    bool made = fill(fd);
     close(fd);
     if (!made)
         unlink(name);
@@ -153,7 +166,7 @@ static int make_renames_durable(const char *path)
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return MW_ERR_IO;
-    int failed = fsync(fd);
+    int failed = fdatasync(fd);
     close(fd);
     return failed ? MW_ERR_IO : MW_OK;
 }

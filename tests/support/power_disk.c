@@ -339,8 +339,8 @@ struct power_dir {
 
 int __real_open(const char *path, int flags, ...);
 int __real_close(int fd);
-int __real_fsync(int fd);
-int __real_posix_fallocate(int fd, off_t at, off_t n);
+int __real_fdatasync(int fd);
+ssize_t __real_pwrite(int fd, const void *bytes, size_t n, off_t at);
 int __real_unlink(const char *path);
 int __real_rename(const char *from, const char *to);
 int __real_access(const char *path, int mode);
@@ -351,8 +351,8 @@ int __real_closedir(DIR *dir);
 
 int __wrap_open(const char *path, int flags, ...);
 int __wrap_close(int fd);
-int __wrap_fsync(int fd);
-int __wrap_posix_fallocate(int fd, off_t at, off_t n);
+int __wrap_fdatasync(int fd);
+ssize_t __wrap_pwrite(int fd, const void *bytes, size_t n, off_t at);
 int __wrap_unlink(const char *path);
 int __wrap_rename(const char *from, const char *to);
 int __wrap_access(const char *path, int mode);
@@ -401,10 +401,10 @@ int __wrap_close(int fd)
     return is_our_fd(fd) ? 0 : __real_close(fd);
 }
 
-int __wrap_fsync(int fd)
+int __wrap_fdatasync(int fd)
 {
     if (!is_our_fd(fd))
-        return __real_fsync(fd);
+        return __real_fdatasync(fd);
     if (fails(in_force)) {
         set_errno(in_force);
         return -1;
@@ -417,15 +417,18 @@ int __wrap_fsync(int fd)
     return 0;
 }
 
-int __wrap_posix_fallocate(int fd, off_t at, off_t n)
+/* Of what is written just the size is kept: the reserve's bytes are never read. */
+ssize_t __wrap_pwrite(int fd, const void *bytes, size_t n, off_t at)
 {
     if (!is_our_fd(fd))
-        return __real_posix_fallocate(fd, at, n);
-    if (fails(in_force))
-        return in_force->fault == POWER_ENOSPC ? ENOSPC : EIO;
-    struct power_op op = { .kind = POWER_TRUNCATE, .node = fd - FIRST_FD, .at = at + n };
+        return __real_pwrite(fd, bytes, n, at);
+    if (fails(in_force)) {
+        set_errno(in_force);
+        return -1;
+    }
+    struct power_op op = { .kind = POWER_TRUNCATE, .node = fd - FIRST_FD, .at = at + (off_t)n };
     perform(in_force, &op);
-    return 0;
+    return (ssize_t)n;
 }
 
 /* Whether a call that changes a name fails, by plan or because the name is not there. */
