@@ -131,26 +131,40 @@ static void forget_proxies(void)
     unsetenv("https_proxy");
 }
 
-/* Every bus holds a descriptor at times; all else together fewer than OTHER_DESCRIPTORS. The soft
- * limit is raised as far as that needs and no further. */
-int gateway_reserve_descriptors(const struct config *config, char *ret_why, size_t cap)
+/* Every bus holds a descriptor at times; all else together fewer than OTHER_DESCRIPTORS. */
+static uint64_t descriptors_for(const struct config *config)
 {
-    rlim_t wanted = config->n_buses + OTHER_DESCRIPTORS;
-    struct rlimit limit;
-    snprintf(ret_why, cap, "the limit of file descriptors is unknown");
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return MW_ERR_IO;
-    if (limit.rlim_cur >= wanted)
+    return config->n_buses + OTHER_DESCRIPTORS;
+}
+
+int gateway_check_descriptors(const struct gateway *g, const struct config *config, char *ret_why,
+                              size_t cap)
+{
+    uint64_t wanted = descriptors_for(config);
+    if (wanted <= g->n_descriptors)
         return MW_OK;
-    if (limit.rlim_max >= wanted) {
-        limit.rlim_cur = wanted;
-        return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? MW_ERR_IO : MW_OK;
-    }
     snprintf(ret_why, cap,
              "%zu buses need %llu file descriptors and %llu are allowed (LimitNOFILE= of the unit, "
              "ulimit -n)",
-             config->n_buses, (unsigned long long)wanted, (unsigned long long)limit.rlim_max);
+             config->n_buses, (unsigned long long)wanted, (unsigned long long)g->n_descriptors);
     return MW_ERR_TOO_BIG;
+}
+
+/* The soft limit is raised as far as the largest configuration would need and no further: later
+ * nobody may ask or change it (sandbox.h). */
+static int reserve_descriptors(struct gateway *g)
+{
+    rlim_t most = CONFIG_MAX_DEVICES + OTHER_DESCRIPTORS;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return MW_ERR_IO;
+    if (limit.rlim_cur < most) {
+        limit.rlim_cur = limit.rlim_max < most ? limit.rlim_max : most;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+            return MW_ERR_IO;
+    }
+    g->n_descriptors = limit.rlim_cur;
+    return MW_OK;
 }
 
 static int open_signals(struct gateway *g)
@@ -342,12 +356,13 @@ int gateway_open(struct gateway *g, struct config *config, const char *file, con
                            .signals = -1,
                            .control = { .listener = -1 } };
     forget_proxies();
-    int result = gateway_reserve_descriptors(config, why, sizeof why);
-    if (result < 0) {
+    int result = reserve_descriptors(g);
+    if (result >= 0 && gateway_check_descriptors(g, config, why, sizeof why) < 0) {
         journal_failed("start", why);
-        return result;
+        return MW_ERR_TOO_BIG;
     }
-    result = open_signals(g);
+    if (result >= 0)
+        result = open_signals(g);
     if (result >= 0)
         result = init_workers(g);
     if (result >= 0)

@@ -24,7 +24,8 @@ struct gateway {
     struct worker **buses;         /* [GATEWAY_MAX_STAGES] each owned */
     struct bus_stage **bus_stages; /* [GATEWAY_MAX_STAGES] each owned */
     size_t n_bus_stages;
-    int64_t epoch_us; /* monotonic: slot 0 of every grid */
+    int64_t epoch_us;       /* monotonic: slot 0 of every grid */
+    uint64_t n_descriptors; /* that may be open */
     struct pipeline *pipeline;
     struct store_stage *store_stage;
     struct uplink_stage *uplink_stage;
@@ -45,10 +46,11 @@ int gateway_open(struct gateway *gateway, struct config *config, const char *fil
 int gateway_run(struct gateway *gateway);
 void gateway_close(struct gateway *gateway);
 
-/* For a new configuration (reload.c): enough file descriptors for its buses; a stage of these
- * parts, taken over, with a thread that is not started yet; and it is one of the gateway's from now
- * on. */
-int gateway_reserve_descriptors(const struct config *config, char *ret_why, size_t cap);
+/* For a new configuration (reload.c): whether its buses get enough file descriptors; a stage of
+ * these parts, taken over, with a thread that is not started yet; and it is one of the gateway's
+ * from now on. */
+int gateway_check_descriptors(const struct gateway *gateway, const struct config *config,
+                              char *ret_why, size_t cap);
 /* What store and link have told so far. */
 void gateway_take_reports(struct gateway *gateway, const struct clock_time *now);
 int gateway_make_stage(struct gateway *gateway, struct bus_parts *parts,

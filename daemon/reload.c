@@ -244,7 +244,7 @@ static void weigh(struct reload *r, const struct clock_time *now)
         end(r, now);
     } else if (g->pipeline->trouble[0]) {
         refuse(r, RELOAD_CODE_LATER, "the store is not well; nothing was changed, ask again", now);
-    } else if (gateway_reserve_descriptors(r->fresh, why, sizeof why) < 0) {
+    } else if (gateway_check_descriptors(g, r->fresh, why, sizeof why) < 0) {
         refuse(r, RELOAD_CODE_CONFIG, why, now);
     } else {
         r->state = RELOAD_RESTING;
