@@ -87,7 +87,7 @@ int mw_event_decode(struct mw_event *ret_event, const uint8_t *bytes, size_t n_b
     }
     mw_get_str8(&r, e.file, sizeof e.file);
     if (r.failed || r.at != n_bytes || e.kind < MW_EVENT_OUTBOX_GAP ||
-        e.kind > MW_EVENT_CERTIFICATE_EXPIRES || e.certificate >= MW_CERTIFICATES)
+        e.kind > MW_EVENT_CONFIG_REFUSED || e.certificate >= MW_CERTIFICATES)
         return MW_ERR_FORMAT;
     *ret_event = e;
     return MW_OK;
@@ -127,6 +127,7 @@ const char *mw_event_kind_text(uint8_t kind)
     case MW_EVENT_OUTBOX_GAP: return "outbox_gap";
     case MW_EVENT_STORE_QUARANTINED: return "store_quarantined";
     case MW_EVENT_CERTIFICATE_EXPIRES: return "certificate_expires";
+    case MW_EVENT_CONFIG_REFUSED: return "config_refused";
     default: return "unknown";
     }
 }

@@ -16,6 +16,7 @@ enum mw_event_kind {
     MW_EVENT_OUTBOX_GAP = 1,      /* messages were given up */
     MW_EVENT_STORE_QUARANTINED,   /* a corrupt database was put aside, a new one begun */
     MW_EVENT_CERTIFICATE_EXPIRES, /* within days, or it has */
+    MW_EVENT_CONFIG_REFUSED,      /* a new configuration; the one in force stays */
 };
 
 /* Why messages were given up. */
@@ -46,7 +47,8 @@ struct mw_event {
     uint8_t certificate;              /* CERTIFICATE_EXPIRES: enum mw_certificate */
     uint16_t days;                    /* CERTIFICATE_EXPIRES: 30, 7, 1; 0: it has expired */
     int64_t not_after_us;             /* CERTIFICATE_EXPIRES: UTC */
-    char file[MW_EVENT_FILE_MAX + 1]; /* STORE_QUARANTINED, CERTIFICATE_EXPIRES */
+    char file[MW_EVENT_FILE_MAX + 1]; /* STORE_QUARANTINED, CERTIFICATE_EXPIRES; CONFIG_REFUSED:
+                                         the first thing that is wrong, in words */
 };
 
 /* The event as bytes, little-endian, versioned, unlike any alert's. Returns their number, or

@@ -16,6 +16,7 @@ struct verb {
 static const struct verb VERBS[] = {
     { "ack", verb_ack, "acknowledge the alarms of a machine or device" },
     { "check", verb_check, "check a configuration file; report every error" },
+    { "config", verb_config, "show the settings in force and where they come from; compare two files" },
     { "history", verb_history, "what is kept of a machine: raw, by ten minutes, by hours" },
     { "infer", verb_infer, "run raw int8 rows through a .tflite model" },
     { "learn", verb_learn, "commission a machine from the daemon's history" },
@@ -24,6 +25,7 @@ static const struct verb VERBS[] = {
     { "probe", verb_probe, "read registers once and decode them in every way" },
     { "profile", verb_profile, "list, show and check register maps of devices" },
     { "record", verb_record, "keep the frames of a bus as a trace" },
+    { "reload", verb_reload, "have the daemon read its configuration again" },
     { "repaired", verb_repaired, "accept a machine's present level" },
     { "replay", verb_replay, "judge a recorded CSV with a model" },
     { "scan", verb_scan, "find who is on a bus; ends with a configuration" },

@@ -8,6 +8,7 @@
 
 int verb_ack(int argc, char **argv);
 int verb_check(int argc, char **argv);
+int verb_config(int argc, char **argv);
 int verb_history(int argc, char **argv);
 int verb_infer(int argc, char **argv);
 int verb_learn(int argc, char **argv);
@@ -16,6 +17,7 @@ int verb_plan(int argc, char **argv);
 int verb_probe(int argc, char **argv);
 int verb_profile(int argc, char **argv);
 int verb_record(int argc, char **argv);
+int verb_reload(int argc, char **argv);
 int verb_repaired(int argc, char **argv);
 int verb_replay(int argc, char **argv);
 int verb_scan(int argc, char **argv);

@@ -6,8 +6,11 @@
 #define MW_CONFIG_BUILD_H
 
 #include "config/config.h"
+#include "config/fragments.h"
+#include "config/graft.h"
 #include "config/raw.h"
 #include "config/read.h"
+#include "config/show.h"
 
 /* Where a point's settings are written: for this device, in its profile, or both. */
 struct point_origin {
@@ -42,8 +45,11 @@ struct watch {
 struct build {
     struct config *config;
     struct raw_config *raw;
-    struct document document;
+    struct document document;   /* with the fragments and grafts in it */
+    struct fragments fragments; /* files of conf.d */
+    struct graft graft;
     struct report *report;
+    bool with_fragments;     /* conf.d beside the file is read, too */
     const char *base_dir;    /* where profiles/ lies; NULL: nowhere */
     const char *profile_dir; /* NULL: none */
     struct profile *profiles;
@@ -54,6 +60,8 @@ struct build {
     size_t n_types;
     struct watch *plans; /* [n_machines] */
     enum config_here here;
+    config_show_fn *show; /* NULL: it is to be loaded, not shown */
+    void *show_ctx;
     bool no_memory;
 };
 
@@ -66,6 +74,8 @@ void build_machines(struct build *b);
 void build_check(struct build *b);
 /* What a right configuration names must be there; here.c. */
 void build_here(struct build *b);
+/* Shows a right configuration; show.c. */
+void build_show(const struct build *b);
 void build_finish(struct build *b);
 
 /* The points of one mapping: the given settings of raw over *point. style: enum address_style. */

@@ -302,15 +302,15 @@ static void build_own_point(struct build *b, struct device_config *device, uint3
         b->origins[i].own = node;
         point = &c->points[i];
     } else {
-        point = add_point(b, index, (struct point_origin){ .own = node });
-        if (!point)
-            return;
-        memcpy(point->name, name, sizeof name);
-        const char *nearest = nearest_name(&names, name);
+        const char *nearest = nearest_name(&names, name); /* adding one may move them all */
         if (!node_get(node, "address"))
             report_node(b->report, node, "address", "is missing%s%s%s",
                         nearest ? "; or did you mean the profile's point '" : "",
                         nearest ? nearest : "", nearest ? "'?" : "");
+        point = add_point(b, index, (struct point_origin){ .own = node });
+        if (!point)
+            return;
+        memcpy(point->name, name, sizeof name);
     }
     build_point(&r, raw, style, point);
 }

@@ -488,4 +488,6 @@ void build_finish(struct build *b)
     free(b->plans);
     raw_config_free(b->raw);
     document_finish(&b->document);
+    fragments_finish(&b->fragments);
+    graft_finish(&b->graft);
 }

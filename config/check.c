@@ -6,6 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
+static void refuse_twin(struct build *b, const struct node *entry, const char *name,
+                        const struct node *first)
+{
+    char path[PLACE_MAX_PATH], place[REPORT_PLACE_BYTES];
+    node_path(first, NULL, path);
+    report_place(place, entry, first, first->line);
+    report_node(b->report, entry, "name", "'%s' is also the name of %s in %s", name, path, place);
+}
+
 /* Every name of a list is there once; node: the list in the file. */
 static void check_names(struct build *b, const struct node *node, const struct names *names)
 {
@@ -15,8 +24,7 @@ static void check_names(struct build *b, const struct node *node, const struct n
         struct names before = { names->first, i, names->stride };
         int64_t first = name[0] ? find_name(&before, name) : -1;
         if (first >= 0)
-            report_node(b->report, entry, "name", "'%s' is also the name of %s[%d] in line %d",
-                        name, node->key, (int)first, node_item(node, (size_t)first)->line);
+            refuse_twin(b, entry, name, node_item(node, (size_t)first));
     }
 }
 

@@ -27,6 +27,21 @@ static void build_all(struct build *b)
         build_here(b);
 }
 
+/* Fragments and defaults into the tree. A fragment that cannot be read is an error, and what the
+ * others hold is checked all the same. */
+static int put_together(struct build *b)
+{
+    int result = MW_OK;
+    if (b->with_fragments)
+        result = fragments_read(&b->fragments, strcmp(b->base_dir, ".") == 0 ? NULL : b->base_dir,
+                                b->report);
+    if (result == MW_ERR_NO_MEMORY)
+        return result;
+    fragments_merge(&b->fragments, b->document.root, b->report);
+    graft_apply(&b->graft, b->document.root, b->report);
+    return b->graft.no_memory ? MW_ERR_NO_MEMORY : MW_OK;
+}
+
 static int load(struct build *b, const char *name, const uint8_t *bytes, size_t n_bytes)
 {
     if (n_bytes > CONFIG_MAX_FILE_BYTES) {
@@ -35,7 +50,11 @@ static int load(struct build *b, const char *name, const uint8_t *bytes, size_t 
     }
     int result = document_read(&b->document, name, bytes, n_bytes, b->report);
     if (result == MW_OK)
-        result = raw_config_load(&b->raw, &b->document, bytes, n_bytes, b->report);
+        result = put_together(b);
+    bool of_one_file = b->fragments.n == 0 && !b->graft.changed;
+    if (result == MW_OK)
+        result =
+            raw_config_load(&b->raw, &b->document, of_one_file ? bytes : NULL, n_bytes, b->report);
     if (result == MW_OK)
         build_all(b);
     return b->no_memory ? MW_ERR_NO_MEMORY : result;
@@ -65,8 +84,10 @@ static int load_into(struct config **ret_config, struct build *build, const char
     build->config = calloc(1, sizeof *build->config);
     int result = build->config ? load(build, name, bytes->bytes, bytes->n) : (int)MW_ERR_NO_MEMORY;
     result = conclude(&errors, name, result, tell, ctx);
+    if (result == MW_OK && build->show)
+        build_show(build);
     build_finish(build);
-    if (result == MW_OK)
+    if (result == MW_OK && ret_config)
         *ret_config = build->config;
     else
         config_free(build->config);
@@ -107,8 +128,9 @@ static const char *words_of(int result)
     }
 }
 
-int config_load(struct config **ret_config, const char *path, const char *profile_dir,
-                enum config_here here, config_error_fn *report, void *ctx)
+/* build says what for; ret_config may be NULL. */
+static int load_file(struct config **ret_config, struct build *build, const char *path,
+                     config_error_fn *report, void *ctx)
 {
     uint8_t *bytes = NULL;
     size_t n_bytes = 0;
@@ -121,13 +143,27 @@ int config_load(struct config **ret_config, const char *path, const char *profil
         if (report)
             report(ctx, &error);
     } else {
-        struct build build = { .base_dir = folder, .profile_dir = profile_dir, .here = here };
-        result =
-            load_into(ret_config, &build, path, &(struct bytes){ bytes, n_bytes }, report, ctx);
+        build->base_dir = folder;
+        build->with_fragments = true;
+        result = load_into(ret_config, build, path, &(struct bytes){ bytes, n_bytes }, report, ctx);
     }
     free(folder);
     free(bytes);
     return result;
+}
+
+int config_load(struct config **ret_config, const char *path, const char *profile_dir,
+                enum config_here here, config_error_fn *report, void *ctx)
+{
+    struct build build = { .profile_dir = profile_dir, .here = here };
+    return load_file(ret_config, &build, path, report, ctx);
+}
+
+int config_show(const char *path, const char *profile_dir, config_error_fn *report,
+                config_show_fn *show, void *ctx)
+{
+    struct build build = { .profile_dir = profile_dir, .show = show, .show_ctx = ctx };
+    return load_file(NULL, &build, path, report, ctx);
 }
 
 void config_free(struct config *config)

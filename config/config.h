@@ -5,6 +5,7 @@
 #define MW_CONFIG_CONFIG_H
 
 #include "alarm/alarm.h"
+#include "base/sha256.h"
 #include "fieldbus/device.h"
 #include "inference/detector.h"
 #include "storage/db.h"
@@ -45,6 +46,8 @@ struct config {
     struct machine_config *machines;
     size_t n_machines;
     struct mqtt_config mqtt;
+    uint8_t
+        mqtt_files[MW_SHA256_BYTES]; /* of what the files named there hold; zero: not looked at */
     struct store_config store;
 };
 

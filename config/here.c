@@ -73,6 +73,25 @@ static void check_mqtt(struct build *b)
         report_node(b->report, node, "password_file", "'%s' %s", m->password_file, fault);
 }
 
+/* Whether a certificate or password was replaced shows in this alone. */
+static void digest_mqtt(struct config *config)
+{
+    const struct mqtt_config *m = &config->mqtt;
+    const char *const paths[] = { m->ca_file, m->cert_file, m->key_file, m->password_file };
+    struct mw_sha256 sha;
+    mw_sha256_init(&sha);
+    for (size_t i = 0; m->uri[0] && i < sizeof paths / sizeof paths[0]; i++) {
+        uint8_t *bytes = NULL;
+        size_t n = 0;
+        if (!paths[i][0] || file_read(paths[i], CONFIG_MAX_FILE_BYTES, &bytes, &n) < 0)
+            continue;
+        mw_sha256_feed(&sha, bytes, n);
+        secret_wipe((char *)bytes, n);
+        free(bytes);
+    }
+    mw_sha256_finish(&sha, config->mqtt_files);
+}
+
 /* Installs the model as the daemon would. */
 static int try_model(const struct mw_detector_config *config, const uint8_t *bytes, size_t n_bytes,
                      struct mw_model_fault *ret_why)
@@ -136,6 +155,7 @@ void build_here(struct build *b)
 {
     b->report->warning = b->here == CONFIG_HERE_WARNS;
     check_mqtt(b);
+    digest_mqtt(b->config);
     b->report->warning = b->here != CONFIG_HERE;
     for (size_t i = 0; i < b->config->n_machines && !b->no_memory; i++)
         if (b->config->machines[i].model_file[0])

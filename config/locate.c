@@ -360,15 +360,23 @@ const struct node *node_item(const struct node *node, size_t i)
     return child;
 }
 
+bool node_is_nothing(const struct node *node)
+{
+    return node->kind == NODE_SCALAR && node->plain &&
+           (node->text[0] == '\0' || strcmp(node->text, "~") == 0 ||
+            strcmp(node->text, "null") == 0);
+}
+
 void node_path(const struct node *node, const char *key, char ret_path[PLACE_MAX_PATH])
 {
     const struct node *chain[PLACE_MAX_DEPTH + 1];
     size_t n_chain = 0, at = 0;
-    for (const struct node *n = node; n->up && n_chain <= PLACE_MAX_DEPTH; n = n->up)
+    const struct node *n = node->origin ? node->origin : node;
+    for (; n->up && n_chain <= PLACE_MAX_DEPTH; n = n->up)
         chain[n_chain++] = n;
     ret_path[0] = '\0';
     while (n_chain-- > 0 && at < PLACE_MAX_PATH) {
-        const struct node *n = chain[n_chain];
+        n = chain[n_chain];
         int n_written =
             n->key ? snprintf(ret_path + at, PLACE_MAX_PATH - at, "%s%s", at ? "." : "", n->key)
                    : snprintf(ret_path + at, PLACE_MAX_PATH - at, "[%u]", (unsigned)n->index);

@@ -31,6 +31,7 @@ struct node {
     uint32_t n_children;
     struct node *up, *first, *last, *next;
     const struct document *document;
+    const struct node *origin; /* of a copy (graft.h): where it is written; else NULL */
 };
 
 struct document {
@@ -53,7 +54,9 @@ void document_finish(struct document *document);
 const struct node *node_get(const struct node *node, const char *key);
 /* Element i of a list, or NULL. */
 const struct node *node_item(const struct node *node, size_t i);
-/* devices[2].unit, and the key behind it where one is given. */
+/* A scalar that says nothing: empty, ~ or null. */
+bool node_is_nothing(const struct node *node);
+/* devices[2].unit, and the key behind it where one is given; of a copy, where it is written. */
 void node_path(const struct node *node, const char *key, char ret_path[PLACE_MAX_PATH]);
 
 #endif

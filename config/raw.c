@@ -114,7 +114,7 @@ static int load(void **ret_raw, struct document *document, const uint8_t *bytes,
                 const struct cyaml_schema_value *schema, struct report *report)
 {
     struct text sound = { 0 };
-    if (shape_check(document->root, schema, report) > 0) {
+    if (shape_check(document->root, schema, report) > 0 || !bytes) {
         put_sound(&sound, document->root, schema);
         if (sound.no_memory) {
             free(sound.bytes);

@@ -88,6 +88,7 @@ struct raw_watch {
 
 struct raw_type {
     char *name;
+    char *bus, *profile, *variant; /* of its machines' own devices; read in graft.c */
     struct raw_watch watch;
 };
 
@@ -97,6 +98,7 @@ struct raw_role {
 
 struct raw_machine {
     char *name, *type, *device;
+    char *bus, *unit, *profile, *variant, *address_offset; /* of a device of its own; graft.c */
     struct raw_role *devices;
     uint32_t devices_count;
     struct raw_watch watch;
@@ -111,8 +113,16 @@ struct raw_store {
     char *path, *max_size, *outbox_size, *history, *block, *ram_size, *write_budget, *checkpoint;
 };
 
+/* Laid under the entries of the lists by graft.c; here for its shape alone. */
+struct raw_defaults {
+    struct raw_bus *bus;
+    struct raw_device *device;
+    struct raw_machine *machine;
+};
+
 struct raw_config {
     char *version;
+    struct raw_defaults *defaults;
     struct raw_gateway *gateway;
     struct raw_bus *buses;
     uint32_t buses_count;
@@ -160,7 +170,8 @@ struct raw_profile {
 
 /* Checks the document's shape: known keys, none twice, the right kind of value, nothing missing.
  * Reports every error and marks what is not to be loaded. Then loads the rest with libcyaml, so
- * that its values can be checked in the same run. bytes: what the document was read from.
+ * that its values can be checked in the same run. bytes: what the document was read from; NULL:
+ * it is none of one file's any more, and the tree is what counts.
  * MW_OK; or MW_ERR_NO_MEMORY, MW_ERR_FORMAT (libcyaml disagrees with the shape check; reported). */
 int raw_config_load(struct raw_config **ret_raw, struct document *document, const uint8_t *bytes,
                     size_t n_bytes, struct report *report);

@@ -65,16 +65,36 @@ void report_at(struct report *report, const char *file, int line, int column, co
     keep(report, &entry);
 }
 
+/* Where the setting is written, else the object; and its path. */
+static const struct node *find_place(const struct node *node, const char *key,
+                                     char ret_path[PLACE_MAX_PATH])
+{
+    const struct node *place = key ? node_get(node, key) : NULL;
+    if (place && place->origin)
+        node_path(place, NULL, ret_path);
+    else
+        node_path(node, key, ret_path);
+    return place ? place : node;
+}
+
+void report_place(char ret_place[REPORT_PLACE_BYTES], const struct node *node,
+                  const struct node *other, int line)
+{
+    bool same = strcmp(node->document->file, other->document->file) == 0;
+    if (same)
+        snprintf(ret_place, REPORT_PLACE_BYTES, "line %d", line);
+    else
+        snprintf(ret_place, REPORT_PLACE_BYTES, "%.180s:%d", other->document->file, line);
+}
+
 void report_node(struct report *report, const struct node *node, const char *key,
                  const char *format, ...)
 {
-    const struct node *place = key ? node_get(node, key) : NULL;
-    if (!place)
-        place = node;
-    struct report_entry entry = { .file = node->document->file,
-                                  .line = place->line,
-                                  .column = place->column };
-    node_path(node, key, entry.path);
+    struct report_entry entry = { 0 };
+    const struct node *place = find_place(node, key, entry.path);
+    entry.file = place->document->file;
+    entry.line = place->line;
+    entry.column = place->column;
     va_list args;
     va_start(args, format);
     vsnprintf(entry.message, sizeof entry.message, format, args);
@@ -117,8 +137,8 @@ static void add_complaint(void *ctx, const struct mw_complaint *complaint)
         node = own ? own : below;
 
     char path[PLACE_MAX_PATH];
-    node_path(node, complaint->setting, path);
-    if (report_has(settling->report, node->document->file, path))
+    const struct node *place = find_place(node, complaint->setting, path);
+    if (report_has(settling->report, place->document->file, path))
         return;
     if (inherited && own) {
         /* Right where it is written, wrong together with what is written here. */

@@ -30,6 +30,11 @@ void report_at(struct report *report, const char *file, int line, int column, co
 void report_node(struct report *report, const struct node *node, const char *key,
                  const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+#define REPORT_PLACE_BYTES 200
+/* "line 12"; or "conf.d/fans.yaml:12" where the other is in another file than node. */
+void report_place(char ret_place[REPORT_PLACE_BYTES], const struct node *node,
+                  const struct node *other, int line);
+
 /* Whether something was said about this path already. */
 bool report_has(const struct report *report, const char *file, const char *path);
 

@@ -184,10 +184,12 @@ static const struct cyaml_schema_field ALARM[] = {
             CYAML_VALUE_MAPPING(CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, type, fields) \
         }                                                                               \
     }
+#define WATCH_SETTINGS(structure)                                                        \
+    WATCH_TEXT(structure, period), WATCH_MAP(structure, model, struct raw_model, MODEL), \
+        WATCH_MAP(structure, trend, struct raw_trend, TREND),                            \
+        WATCH_MAP(structure, alarm, struct raw_alarm, ALARM)
 #define WATCH(structure)                                                                           \
-    WATCH_TEXT(structure, period), WATCH_MAP(structure, model, struct raw_model, MODEL),           \
-        WATCH_MAP(structure, trend, struct raw_trend, TREND),                                      \
-        WATCH_MAP(structure, alarm, struct raw_alarm, ALARM),                                      \
+    WATCH_SETTINGS(structure),                                                                     \
     {                                                                                              \
         .key = "channels", .data_offset = offsetof(structure, watch.channels),                     \
         .count_offset = offsetof(structure, watch.channels_count), .count_size = sizeof(uint32_t), \
@@ -198,9 +200,8 @@ static const struct cyaml_schema_field ALARM[] = {
     }
 
 static const struct cyaml_schema_field TYPE[] = {
-    NEED(struct raw_type, name),
-    WATCH(struct raw_type),
-    CYAML_FIELD_END,
+    NEED(struct raw_type, name),    TEXT(struct raw_type, bus), TEXT(struct raw_type, profile),
+    TEXT(struct raw_type, variant), WATCH(struct raw_type),     CYAML_FIELD_END,
 };
 static const struct cyaml_schema_value TYPE_ENTRY = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_type, TYPE),
@@ -219,6 +220,11 @@ static const struct cyaml_schema_field MACHINE[] = {
     NEED(struct raw_machine, name),
     TEXT(struct raw_machine, type),
     TEXT(struct raw_machine, device),
+    TEXT(struct raw_machine, bus),
+    TEXT(struct raw_machine, unit),
+    TEXT(struct raw_machine, profile),
+    TEXT(struct raw_machine, variant),
+    TEXT(struct raw_machine, address_offset),
     LIST(struct raw_machine, devices, &ROLE_ENTRY, MW_MAX_CHANNELS),
     WATCH(struct raw_machine),
     CYAML_FIELD_END,
@@ -255,8 +261,49 @@ static const struct cyaml_schema_field STORE[] = {
     CYAML_FIELD_END,
 };
 
+static const struct cyaml_schema_field DEFAULT_RTU[] = {
+    TEXT(struct raw_rtu, baud),      TEXT(struct raw_rtu, parity),
+    TEXT(struct raw_rtu, data_bits), TEXT(struct raw_rtu, stop_bits),
+    TEXT(struct raw_rtu, frame_gap), TEXT(struct raw_rtu, rts),
+    TEXT(struct raw_rtu, rts_delay), CYAML_FIELD_END,
+};
+
+static const struct cyaml_schema_field DEFAULT_TCP[] = {
+    TEXT(struct raw_tcp, port),
+    TEXT(struct raw_tcp, framing),
+    TEXT(struct raw_tcp, connect_timeout),
+    CYAML_FIELD_END,
+};
+
+static const struct cyaml_schema_field DEFAULT_BUS[] = {
+    MAP(struct raw_bus, rtu, DEFAULT_RTU), MAP(struct raw_bus, tcp, DEFAULT_TCP),
+    TEXT(struct raw_bus, timeout),         TEXT(struct raw_bus, turnaround),
+    TEXT(struct raw_bus, retries),         CYAML_FIELD_END,
+};
+
+static const struct cyaml_schema_field DEFAULT_DEVICE[] = {
+    TEXT(struct raw_device, bus),
+    TEXT(struct raw_device, profile),
+    TEXT(struct raw_device, variant),
+    CYAML_FIELD_END,
+};
+
+static const struct cyaml_schema_field DEFAULT_MACHINE[] = {
+    TEXT(struct raw_machine, type),
+    WATCH_SETTINGS(struct raw_machine),
+    CYAML_FIELD_END,
+};
+
+static const struct cyaml_schema_field DEFAULTS[] = {
+    MAP(struct raw_defaults, bus, DEFAULT_BUS),
+    MAP(struct raw_defaults, device, DEFAULT_DEVICE),
+    MAP(struct raw_defaults, machine, DEFAULT_MACHINE),
+    CYAML_FIELD_END,
+};
+
 static const struct cyaml_schema_field CONFIG[] = {
     NEED(struct raw_config, version),
+    MAP(struct raw_config, defaults, DEFAULTS),
     MAP(struct raw_config, gateway, GATEWAY),
     LIST(struct raw_config, buses, &BUS_ENTRY, CONFIG_MAX_DEVICES),
     LIST(struct raw_config, devices, &DEVICE_ENTRY, CONFIG_MAX_DEVICES),

@@ -41,13 +41,23 @@ static void refuse_key(const struct node *child, const struct cyaml_schema_value
                   "unknown key");
 }
 
-/* The same key further up in the same mapping; a mapping has at most PLACE_MAX_KEYS. */
-static const struct node *earlier(const struct node *child)
+/* The same key further up in the same mapping, which may be put together from several files; one
+ * file gives it at most PLACE_MAX_KEYS. */
+static const struct node *earlier(const struct node *node, const struct node *child)
 {
-    for (const struct node *n = child->up->first; n != child; n = n->next)
+    for (const struct node *n = node->first; n != child; n = n->next)
         if (strcmp(n->key, child->key) == 0)
             return n;
     return NULL;
+}
+
+static void refuse_twice(const struct node *child, const struct node *first, struct report *report)
+{
+    char path[PLACE_MAX_PATH], place[REPORT_PLACE_BYTES];
+    node_path(child, NULL, path);
+    report_place(place, child, first, first->key_line);
+    report_at(report, child->document->file, child->key_line, child->key_column, path,
+              "given twice; first in %s", place);
 }
 
 static size_t check_mapping(struct node *node, const struct cyaml_schema_value *schema,
@@ -56,14 +66,11 @@ static size_t check_mapping(struct node *node, const struct cyaml_schema_value *
     size_t n_faults = 0;
     for (struct node *child = node->first; child; child = child->next) {
         const struct cyaml_schema_field *field = field_of(schema, child->key);
-        const struct node *first = earlier(child);
+        const struct node *first = earlier(node, child);
         if (!field) {
             refuse_key(child, schema, report);
         } else if (first) {
-            char path[PLACE_MAX_PATH];
-            node_path(child, NULL, path);
-            report_at(report, child->document->file, child->key_line, child->key_column, path,
-                      "given twice; first in line %d", first->key_line);
+            refuse_twice(child, first, report);
         } else {
             n_faults += shape_check(child, &field->value, report);
             continue;
@@ -95,13 +102,6 @@ static size_t check_sequence(struct node *node, const struct cyaml_schema_value 
     return n_faults;
 }
 
-static bool is_nothing(const struct node *node)
-{
-    return node->kind == NODE_SCALAR && node->plain &&
-           (node->text[0] == '\0' || strcmp(node->text, "~") == 0 ||
-            strcmp(node->text, "null") == 0);
-}
-
 static const char *check_text(const struct node *node, const struct cyaml_schema_value *schema)
 {
     if (strlen(node->text) > schema->string.max)
@@ -116,7 +116,7 @@ size_t shape_check(struct node *node, const struct cyaml_schema_value *schema,
                    struct report *report)
 {
     const char *sin = NULL;
-    if (is_nothing(node)) {
+    if (node_is_nothing(node)) {
         /* A section whose settings are all commented out is one that is not there. */
         bool section = schema->type != CYAML_STRING && node->up && !node->up->up;
         sin = section ? NULL : "has no value";

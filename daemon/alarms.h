@@ -16,4 +16,10 @@ bool alarms_step_machine(struct pipeline *pipeline, struct machine *machine,
 bool alarms_step_device(struct pipeline *pipeline, uint32_t device, enum alarm_request request,
                         const struct clock_time *now);
 
+/* A machine or device is no longer watched: its alarms end, and people hear of it. False: no room
+ * for an alert now; what is left is done by the next call. */
+bool alarms_retire_machine(struct pipeline *pipeline, struct machine *machine,
+                           const struct clock_time *now);
+bool alarms_retire_device(struct pipeline *pipeline, uint32_t device, const struct clock_time *now);
+
 #endif

@@ -14,7 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PATIENCE_US 5000000
+#define PATIENCE_US        5000000
+#define RELOAD_PATIENCE_US 90000000
 
 static int address_of(const char *path, struct sockaddr_un *ret_address)
 {
@@ -163,6 +164,27 @@ static void send_trace(struct control *control, struct control_client *client, i
         drop(client);
 }
 
+static void begin_reload(struct control *control, struct control_client *client, int64_t now_us)
+{
+    client->reload = reload_ask(control->reload);
+    client->until_us = now_us + RELOAD_PATIENCE_US;
+}
+
+static void answer_reloads(struct control *control)
+{
+    for (int i = 0; control->reload && i < CONTROL_CLIENTS; i++) {
+        struct control_client *client = &control->clients[i];
+        if (client->fd < 0 || client->reload == 0 ||
+            client->reload > reload_served(control->reload))
+            continue;
+        client->reload = 0;
+        client->reply = reload_answer(control->reload);
+        client->n_reply = client->reply ? strlen(client->reply) : 0;
+        if (!client->reply)
+            drop(client);
+    }
+}
+
 static void serve(struct control *control, struct control_client *client,
                   const struct clock_time *now)
 {
@@ -172,6 +194,8 @@ static void serve(struct control *control, struct control_client *client,
         client->reply = status_json(control->pipeline, rest, now);
     else if (strcmp(verb, "read") == 0)
         control_begin_read(control, client, rest, now);
+    else if (strcmp(verb, "reload") == 0 && control->reload)
+        begin_reload(control, client, now->mono_us);
     else if (strcmp(verb, "history") == 0)
         control_begin_history(control, client, rest, now);
     else if (strcmp(verb, "record") == 0)
@@ -179,14 +203,15 @@ static void serve(struct control *control, struct control_client *client,
     else
         client->reply = strdup(answer(control->pipeline, verb, rest ? rest : "", now));
     client->n_reply = client->reply ? strlen(client->reply) : 0;
-    if (!client->reply && client->read_id == 0 && !client->records && client->history_id == 0)
+    if (!client->reply && client->read_id == 0 && client->reload == 0 && !client->records &&
+        client->history_id == 0)
         drop(client);
 }
 
 static void receive(struct control *control, struct control_client *client,
                     const struct clock_time *now)
 {
-    bool waits = client->read_id != 0 || client->history_id != 0;
+    bool waits = client->read_id != 0 || client->reload != 0 || client->history_id != 0;
     if (waits)
         client->n_request = 0;
     size_t room = sizeof client->request - 1 - client->n_request;
@@ -243,6 +268,7 @@ void control_step(struct control *control, const struct clock_time *now)
         return;
     admit(control, now->mono_us);
     control_take_answers(control);
+    answer_reloads(control);
     control_take_history(control, now);
     recorder_step(&control->recorder, control->pipeline->buses, control->pipeline->n_buses, now);
     bool listener = false;
@@ -260,4 +286,38 @@ void control_step(struct control *control, const struct clock_time *now)
     }
     if (!listener)
         recorder_end(&control->recorder);
+}
+
+/* The store ends every reading; what had been asked is forgotten. */
+static void control_end_history(struct control *control)
+{
+    struct history_query query;
+    struct history_answer answer;
+    while (mw_ring_pop(&control->pipeline->queries, &query))
+        ;
+    while (control->pipeline->query_answers &&
+           mw_ring_pop(control->pipeline->query_answers, &answer))
+        free(answer.text);
+    for (int i = 0; i < CONTROL_CLIENTS; i++)
+        if (control->clients[i].fd >= 0 && control->clients[i].history_id != 0)
+            drop(&control->clients[i]);
+}
+
+void control_reloaded(struct control *control, const struct config *fresh,
+                      const struct config_diff *diff, bool wires_touched)
+{
+    bool goes_on = !wires_touched && control->pipeline->config->n_buses == fresh->n_buses;
+    for (uint32_t b = 0; goes_on && b < fresh->n_buses; b++)
+        goes_on = diff->buses[b] == b;
+    control_end_history(control);
+    if (wires_touched)
+        control_end_reads(control);
+    if (control->recorder.on && goes_on) {
+        control->recorder.config = fresh;
+        return;
+    }
+    recorder_end(&control->recorder);
+    for (int i = 0; i < CONTROL_CLIENTS; i++)
+        if (control->clients[i].fd >= 0 && control->clients[i].records)
+            drop(&control->clients[i]);
 }

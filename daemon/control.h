@@ -9,16 +9,19 @@
  *   repaired MACHINE   the present level is right
  *   read BUS UNIT KIND ADDRESS COUNT
  *                      one read between the polls; KIND holding, input, coil, discrete
+ *   reload             reads the configuration again; the answer comes once that is done
  *   history MACHINE SPAN FROM TO [POINT]
  *                      SPAN raw, 10min, 1h; FROM and TO UTC microseconds: semicolon-separated text,
- * a head first; one reader at a time. POINT a channel's name record BUS|* [names] a trace
- * (docs/SPEC-trace.md), until the client hangs up; one at a time
+ *                      a head first; one reader at a time. POINT a channel's name
+ *   record BUS|* [names]
+ *                      a trace (docs/SPEC-trace.md), until the client hangs up; one at a time
  */
 #ifndef MW_DAEMON_CONTROL_H
 #define MW_DAEMON_CONTROL_H
 
 #include "daemon/pipeline.h"
 #include "daemon/recorder.h"
+#include "daemon/reload.h"
 
 #include <poll.h>
 
@@ -32,6 +35,7 @@ struct control_client {
     char *reply; /* owned */
     size_t n_reply, sent;
     uint64_t read_id;     /* waits for this answer of a bus; 0: no */
+    uint64_t reload;      /* waits for the reload of this ticket; 0: no */
     bool records;         /* what is sent is the recorder's text */
     uint64_t history_id;  /* waits for the store's next piece of history; 0: no */
     bool history_goes_on; /* the reply in hand is not the last piece */
@@ -43,6 +47,7 @@ struct control {
     struct pipeline *pipeline;
     struct control_client clients[CONTROL_CLIENTS];
     struct recorder recorder;
+    struct reload *reload; /* borrowed; may be NULL */
     uint64_t next_read_id, next_history_id;
 };
 
@@ -52,6 +57,10 @@ int control_open(struct control *control, const char *path, struct pipeline *pip
                  char *ret_why, size_t cap);
 void control_close(struct control *control);
 size_t control_descriptors(const struct control *control, struct pollfd *ret_fds, size_t cap);
+/* Another configuration is about to be put into force. Where wires are touched, a recording ends,
+ * and whoever waits for a read is told to ask again. */
+void control_reloaded(struct control *control, const struct config *fresh,
+                      const struct config_diff *diff, bool wires_touched);
 void control_step(struct control *control, const struct clock_time *now);
 
 #endif

@@ -63,6 +63,13 @@ static struct bus_stage *stage_of(const struct pipeline *p, uint32_t bus)
     return NULL;
 }
 
+/* The stage knows its buses by their slots. */
+static bool offer_read(struct bus_stage *stage, struct bus_order order)
+{
+    order.bus = bus_stage_entry(stage, order.bus)->slot;
+    return mw_ring_offer(&stage->orders, &order);
+}
+
 static const char NO_BUS[] = "{\"error\":\"no such bus\",\"code\":66}\n";
 static const char BUSY[] = "{\"error\":\"busy; ask again\",\"code\":75}\n";
 
@@ -80,7 +87,7 @@ void control_begin_read(struct control *control, struct control_client *client, 
     } else if (bus_speaks_rtu(&control->pipeline->config->buses[order.bus]) &&
                (order.request.unit < 1 || order.request.unit > 247)) {
         say(client, "{\"error\":\"a serial line's units are 1 to 247\",\"code\":64}\n");
-    } else if (!mw_ring_offer(&stage->orders, &order)) {
+    } else if (!offer_read(stage, order)) {
         say(client, BUSY);
     } else {
         client->read_id = order.id;
@@ -145,4 +152,16 @@ void control_take_answers(struct control *control)
                 end_read(client, &answer.answer);
                 client->n_reply = client->reply ? strlen(client->reply) : 0;
             }
+}
+
+void control_end_reads(struct control *control)
+{
+    for (int i = 0; i < CONTROL_CLIENTS; i++) {
+        struct control_client *client = &control->clients[i];
+        if (client->fd < 0 || client->read_id == 0)
+            continue;
+        client->read_id = 0;
+        say(client, BUSY);
+        client->n_reply = client->reply ? strlen(client->reply) : 0;
+    }
 }

@@ -33,4 +33,7 @@ void control_next_history(struct control *control, struct control_client *client
  * away. */
 void control_take_answers(struct control *control);
 
+/* Whoever waits for a read is told to ask again. */
+void control_end_reads(struct control *control);
+
 #endif

@@ -13,8 +13,8 @@ uint32_t pipeline_machines_active(const struct pipeline *p)
 {
     uint32_t n = 0;
     for (size_t m = 0; m < p->config->n_machines; m++)
-        n += p->machines[m].alarm.state == MW_ALARM_ACTIVE_UNACKED ||
-             p->machines[m].alarm.state == MW_ALARM_ACTIVE_ACKED;
+        n += p->machines[m]->alarm.state == MW_ALARM_ACTIVE_UNACKED ||
+             p->machines[m]->alarm.state == MW_ALARM_ACTIVE_ACKED;
     return n;
 }
 
@@ -30,7 +30,7 @@ uint64_t pipeline_windows(const struct pipeline *p)
 {
     uint64_t n = 0;
     for (size_t m = 0; m < p->config->n_machines; m++)
-        n += p->machines[m].n_judged;
+        n += p->machines[m]->n_judged;
     return n;
 }
 

@@ -4,6 +4,7 @@
 #include "base/sha256.h"
 #include "daemon/journal.h"
 #include "daemon/notify.h"
+#include "daemon/reload.h"
 #include "daemon/spool.h"
 #include "daemon/stamps.h"
 
@@ -33,12 +34,16 @@ static void take_signals(struct gateway *g)
 {
     struct signalfd_siginfo info;
     while (read(g->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGHUP) {
+            reload_ask(g->reload);
+            continue;
+        }
         g->signal_number = (int)info.ssi_signo;
         worker_ask_stop(&g->main);
     }
 }
 
-static void take_reports(struct gateway *g, const struct clock_time *now)
+void gateway_take_reports(struct gateway *g, const struct clock_time *now)
 {
     struct store_report from_store;
     struct link_report from_link;
@@ -63,9 +68,13 @@ static void feed_watchdog(struct gateway *g, int64_t now_us)
     if (g->watchdog_us == 0 || now_us < g->watchdog_due_us)
         return;
     g->watchdog_due_us = now_us + g->watchdog_us / 2;
+    if (reload_is_busy(g->reload, now_us)) { /* stages rest by intent */
+        notify_watchdog();
+        return;
+    }
     bool alive = is_alive(g, &g->store, now_us) && is_alive(g, &g->link, now_us);
     for (size_t i = 0; i < g->n_bus_stages; i++)
-        alive = is_alive(g, &g->buses[i], now_us) && alive;
+        alive = is_alive(g, g->buses[i], now_us) && alive;
     if (alive)
         notify_watchdog();
 }
@@ -89,16 +98,20 @@ static int64_t step(void *ctx, const struct clock_time *reading)
     struct clock_time stamp = stamps_now(g->pipeline, reading);
     const struct clock_time *now = &stamp;
     take_signals(g);
-    take_reports(g, now);
-    int64_t wait_us = pipeline_step(g->pipeline, now);
-    control_step(&g->control, now);
+    int64_t reload_us = reload_step(g->reload, now);
+    gateway_take_reports(g, now);
+    int64_t wait_us = reload_us;
+    if (!reload_is_swapping(g->reload)) {
+        wait_us = pipeline_step(g->pipeline, now);
+        control_step(&g->control, now);
+    }
     if (!g->ready) {
         g->ready = true;
         notify_ready();
     }
     feed_watchdog(g, now->mono_us);
     tell_systemd(g, now->mono_us);
-    return wait_us;
+    return reload_us < wait_us ? reload_us : wait_us;
 }
 
 static size_t descriptors(void *ctx, struct pollfd *ret_fds, size_t cap)
@@ -118,27 +131,40 @@ static void forget_proxies(void)
     unsetenv("https_proxy");
 }
 
-/* Every bus holds a descriptor at times; all else together fewer than OTHER_DESCRIPTORS. The soft
- * limit is raised as far as that needs and no further. */
-static int reserve_descriptors(const struct config *config)
+/* Every bus holds a descriptor at times; all else together fewer than OTHER_DESCRIPTORS. */
+static uint64_t descriptors_for(const struct config *config)
 {
-    rlim_t wanted = config->n_buses + OTHER_DESCRIPTORS;
+    return config->n_buses + OTHER_DESCRIPTORS;
+}
+
+int gateway_check_descriptors(const struct gateway *g, const struct config *config, char *ret_why,
+                              size_t cap)
+{
+    uint64_t wanted = descriptors_for(config);
+    if (wanted <= g->n_descriptors)
+        return MW_OK;
+    snprintf(ret_why, cap,
+             "%zu buses need %llu file descriptors and %llu are allowed (LimitNOFILE= of the unit, "
+             "ulimit -n)",
+             config->n_buses, (unsigned long long)wanted, (unsigned long long)g->n_descriptors);
+    return MW_ERR_TOO_BIG;
+}
+
+/* The soft limit is raised as far as the largest configuration would need and no further: later
+ * nobody may ask or change it (sandbox.h). */
+static int reserve_descriptors(struct gateway *g)
+{
+    rlim_t most = CONFIG_MAX_DEVICES + OTHER_DESCRIPTORS;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return MW_ERR_IO;
-    if (limit.rlim_cur >= wanted)
-        return MW_OK;
-    if (limit.rlim_max >= wanted) {
-        limit.rlim_cur = wanted;
-        return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? MW_ERR_IO : MW_OK;
+    if (limit.rlim_cur < most) {
+        limit.rlim_cur = limit.rlim_max < most ? limit.rlim_max : most;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+            return MW_ERR_IO;
     }
-    char what[160];
-    snprintf(what, sizeof what,
-             "%zu buses need %llu file descriptors and %llu are allowed (LimitNOFILE= of the unit, "
-             "ulimit -n)",
-             config->n_buses, (unsigned long long)wanted, (unsigned long long)limit.rlim_max);
-    journal_failed("start", what);
-    return MW_ERR_TOO_BIG;
+    g->n_descriptors = limit.rlim_cur;
+    return MW_OK;
 }
 
 static int open_signals(struct gateway *g)
@@ -147,47 +173,87 @@ static int open_signals(struct gateway *g)
     sigemptyset(&wanted);
     sigaddset(&wanted, SIGTERM);
     sigaddset(&wanted, SIGINT);
+    sigaddset(&wanted, SIGHUP); /* reads the configuration again */
     sigprocmask(SIG_BLOCK, &wanted, NULL);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN); /* a hang-up of the terminal is no wish to stop */
     g->signals = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
     return g->signals < 0 ? MW_ERR_IO : MW_OK;
 }
 
-static int add_bus_stage(struct gateway *g, const uint32_t *buses, size_t n, int64_t epoch_us)
+int gateway_make_stage(struct gateway *g, struct bus_parts *parts, struct bus_stage **ret_stage,
+                       struct worker **ret_worker)
 {
     struct bus_stage *stage = NULL;
-    int result = bus_stage_create(&stage, g->config, buses, n, epoch_us, &g->main);
-    if (result < 0)
+    struct worker *worker = calloc(1, sizeof *worker);
+    int result = worker ? bus_stage_create(&stage, parts, &g->main) : (int)MW_ERR_NO_MEMORY;
+    if (result >= 0) {
+        struct stage body = bus_stage(stage);
+        result = worker_init(worker, &body);
+    }
+    if (result < 0) {
+        if (stage)
+            stage->parts.n_entries = 0; /* they stay the caller's */
+        bus_stage_destroy(stage);
+        free(worker);
         return result;
+    }
+    stage->worker = worker;
+    *ret_stage = stage;
+    *ret_worker = worker;
+    return MW_OK;
+}
+
+void gateway_append_stage(struct gateway *g, struct bus_stage *stage, struct worker *worker)
+{
     g->bus_stages[g->n_bus_stages] = stage;
-    struct stage body = bus_stage(stage);
-    result = worker_init(&g->buses[g->n_bus_stages], &body);
-    stage->worker = &g->buses[g->n_bus_stages];
-    g->n_bus_stages++;
+    g->buses[g->n_bus_stages++] = worker;
+    g->pipeline->n_buses = g->n_bus_stages;
+}
+
+static int add_stage_of(struct gateway *g, const uint32_t *buses, size_t n)
+{
+    struct bus_entry **entries = calloc(n, sizeof(struct bus_entry *));
+    struct bus_parts parts = { 0 };
+    struct bus_stage *stage = NULL;
+    struct worker *worker = NULL;
+    int result = entries ? MW_OK : MW_ERR_NO_MEMORY;
+    for (size_t i = 0; result >= 0 && i < n; i++)
+        result = bus_entry_create(&entries[i], g->config, buses[i], g->epoch_us);
+    if (result >= 0)
+        result = bus_parts_create(&parts, entries, n);
+    if (result >= 0)
+        result = gateway_make_stage(g, &parts, &stage, &worker);
+    if (result >= 0)
+        gateway_append_stage(g, stage, worker);
+    for (size_t i = 0; result < 0 && entries && i < n; i++)
+        bus_entry_destroy(entries[i]);
+    if (result < 0)
+        bus_parts_destroy(&parts);
+    free(entries);
     return result;
 }
 
 /* Every RTU line has a thread; TCP connections are dealt out over a few. */
-static int make_buses(struct gateway *g, int64_t epoch_us)
+static int make_buses(struct gateway *g)
 {
     const struct config *c = g->config;
     int result = MW_OK;
     uint32_t *dealt = calloc(c->n_buses + 1, sizeof *dealt);
-    g->buses = calloc(c->n_buses + 1, sizeof *g->buses);
-    g->bus_stages = calloc(c->n_buses + 1, sizeof(struct bus_stage *));
+    g->buses = calloc(GATEWAY_MAX_STAGES, sizeof(struct worker *));
+    g->bus_stages = calloc(GATEWAY_MAX_STAGES, sizeof(struct bus_stage *));
     if (!dealt || !g->buses || !g->bus_stages)
         result = MW_ERR_NO_MEMORY;
+    g->pipeline->buses = g->bus_stages;
     for (uint32_t b = 0; result >= 0 && b < c->n_buses; b++)
         if (c->buses[b].kind == BUS_RTU)
-            result = add_bus_stage(g, &b, 1, epoch_us);
+            result = add_stage_of(g, &b, 1);
     for (uint32_t t = 0; result >= 0 && t < GATEWAY_TCP_THREADS; t++) {
         size_t n = 0, seen = 0;
         for (uint32_t b = 0; b < c->n_buses; b++)
             if (c->buses[b].kind == BUS_TCP && seen++ % GATEWAY_TCP_THREADS == t)
                 dealt[n++] = b;
         if (n > 0)
-            result = add_bus_stage(g, dealt, n, epoch_us);
+            result = add_stage_of(g, dealt, n);
     }
     free(dealt);
     return result;
@@ -279,20 +345,30 @@ static int make_uplink(struct gateway *g, const struct clock_time *now)
     return MW_OK;
 }
 
-int gateway_open(struct gateway *g, const struct config *config)
+int gateway_open(struct gateway *g, struct config *config, const char *file, const char *profiles)
 {
     struct clock_time now = clock_read();
     char why[256];
-    *g = (struct gateway){ .config = config, .signals = -1, .control = { .listener = -1 } };
+    *g = (struct gateway){ .config = config,
+                           .config_file = file,
+                           .profiles = profiles,
+                           .epoch_us = now.mono_us,
+                           .signals = -1,
+                           .control = { .listener = -1 } };
     forget_proxies();
-    int result = reserve_descriptors(config);
-    if (result < 0)
-        return result;
-    result = open_signals(g);
+    int result = reserve_descriptors(g);
+    if (result >= 0 && gateway_check_descriptors(g, config, why, sizeof why) < 0) {
+        journal_failed("start", why);
+        return MW_ERR_TOO_BIG;
+    }
+    if (result >= 0)
+        result = open_signals(g);
     if (result >= 0)
         result = init_workers(g);
     if (result >= 0)
         result = pipeline_create(&g->pipeline, config, &g->store, &g->link);
+    if (result >= 0)
+        result = reload_create(&g->reload, g);
     if (result < 0) {
         journal_failed("start", mw_result_text(result));
         return result;
@@ -303,16 +379,16 @@ int gateway_open(struct gateway *g, const struct config *config)
         journal_failed("control socket", why);
         return result;
     }
+    g->control.reload = g->reload;
+    g->pipeline->config_file = file;
     result = make_store(g, &now);
     if (result >= 0)
         result = make_uplink(g, &now);
     if (result < 0)
         return result;
-    result = make_buses(g, now.mono_us);
+    result = make_buses(g);
     if (result < 0)
         journal_failed("buses", mw_result_text(result));
-    g->pipeline->buses = g->bus_stages;
-    g->pipeline->n_buses = g->n_bus_stages;
     g->watchdog_us = notify_watchdog_us();
     return result;
 }
@@ -323,7 +399,7 @@ int gateway_run(struct gateway *g)
     if (result >= 0)
         result = worker_start(&g->link);
     for (size_t i = 0; result >= 0 && i < g->n_bus_stages; i++)
-        result = worker_start(&g->buses[i]);
+        result = worker_start(g->buses[i]);
     if (result < 0) {
         journal_failed("threads", mw_result_text(result));
         return result;
@@ -342,7 +418,7 @@ static void save_all(struct gateway *g)
     pipeline_begin_saving(g->pipeline);
     for (;;) {
         struct clock_time now = clock_read();
-        take_reports(g, &now);
+        gateway_take_reports(g, &now);
         bool all = pipeline_save_some(g->pipeline, now.mono_us);
         worker_wake(&g->store);
         if (all || now.mono_us > until_us)
@@ -354,8 +430,10 @@ static void save_all(struct gateway *g)
 void gateway_close(struct gateway *g)
 {
     struct clock_time now = clock_read();
+    reload_destroy(g->reload);
+    g->reload = NULL;
     for (size_t i = 0; g->buses && i < g->n_bus_stages; i++)
-        worker_finish(&g->buses[i]);
+        worker_finish(g->buses[i]);
     if (g->ready)
         save_all(g);
     worker_finish(&g->link);
@@ -365,11 +443,14 @@ void gateway_close(struct gateway *g)
     store_stage_destroy(g->store_stage);
     uplink_stage_destroy(g->uplink_stage);
     control_close(&g->control);
-    for (size_t i = 0; i < g->n_bus_stages; i++)
+    for (size_t i = 0; i < g->n_bus_stages; i++) {
         bus_stage_destroy(g->bus_stages[i]);
+        free(g->buses[i]);
+    }
     free(g->bus_stages);
     free(g->buses);
     pipeline_destroy(g->pipeline);
+    config_free(g->config);
     worker_finish(&g->main);
     if (g->signals >= 0)
         close(g->signals);

@@ -8,6 +8,8 @@
 #include <syslog.h>
 #include <systemd/sd-journal.h>
 
+#define RELOAD_LINES_TOLD 20 /* into the journal, of one reload */
+
 /* systemd sets JOURNAL_STREAM where stderr is its own; fields are wanted there. */
 static bool under_systemd(void)
 {
@@ -35,6 +37,17 @@ void journal_started(const struct config *config, const char *config_file)
     say(LOG_NOTICE, NULL, "started with %s: %zu buses, %zu devices, %zu machines; broker %s",
         config_file, config->n_buses, config->n_devices, config->n_machines,
         config->mqtt.uri[0] ? config->mqtt.uri : "none");
+}
+
+void journal_reload(const struct reload_words *words)
+{
+    int priority = words->code ? LOG_ERR : LOG_NOTICE;
+    say(priority, NULL, "configuration: %s%s", words->code ? "refused, " : "", words->text);
+    for (size_t i = 0; i < words->n_lines && i < RELOAD_LINES_TOLD; i++)
+        say(priority, NULL, "configuration: %s", words->lines[i]);
+    size_t n_more = words->n_lines > RELOAD_LINES_TOLD ? words->n_lines - RELOAD_LINES_TOLD : 0;
+    if (n_more + words->n_more > 0)
+        say(priority, NULL, "configuration: and %zu more", n_more + words->n_more);
 }
 
 void journal_stopping(int signal_number)

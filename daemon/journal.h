@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "daemon/messages.h"
+#include "daemon/reload_words.h"
 #include "daemon/timebase.h"
 
 void journal_started(const struct config *config, const char *config_file);
@@ -26,6 +27,8 @@ void journal_db(const struct db_report *report);
 /* The broker refused an alert for good: n so far. */
 void journal_dead_letter(uint64_t n);
 void journal_link(const struct link_report *report);
+/* A wish for another configuration was granted or refused. */
+void journal_reload(const struct reload_words *words);
 /* A certificate expires, or has. */
 void journal_expiry(const struct mw_event *event);
 /* The outbox gives up messages; n so far, ever. */

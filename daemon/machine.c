@@ -10,9 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-int machine_init(struct machine *machine, const struct config *all, uint32_t index)
+int machine_create(struct machine **ret_machine, const struct config *all, uint32_t index)
 {
     const struct machine_config *config = &all->machines[index];
+    struct machine *machine = calloc(1, sizeof *machine);
+    if (!machine)
+        return MW_ERR_NO_MEMORY;
     *machine = (struct machine){ .all = all, .config = config, .index = index };
     mw_framer_init(&machine->framer, config->detector.n_channels);
     machine->newest.channel = MW_CHANNEL_NONE;
@@ -20,11 +23,14 @@ int machine_init(struct machine *machine, const struct config *all, uint32_t ind
     machine->detector_memory = malloc(mw_detector_bytes(&config->detector));
     machine->sensor_alarms = calloc(n, sizeof machine->sensor_alarms[0]);
     machine->newest_of_sensor = calloc(n, sizeof machine->newest_of_sensor[0]);
-    if (!machine->detector_memory || !machine->sensor_alarms || !machine->newest_of_sensor)
+    if (!machine->detector_memory || !machine->sensor_alarms || !machine->newest_of_sensor) {
+        machine_destroy(machine);
         return MW_ERR_NO_MEMORY;
+    }
     mw_detector_init(&machine->detector, &config->detector, machine->detector_memory);
     for (uint32_t c = 0; c < n; c++)
         machine->newest_of_sensor[c].channel = (uint8_t)c;
+    *ret_machine = machine;
     return MW_OK;
 }
 
@@ -38,17 +44,16 @@ static void drop_model(struct machine *machine)
     machine->model_memory = NULL;
 }
 
-void machine_finish(struct machine *machine)
+void machine_destroy(struct machine *machine)
 {
+    if (!machine)
+        return;
     drop_model(machine);
     free(machine->waiting_model);
     free(machine->detector_memory);
     free(machine->sensor_alarms);
     free(machine->newest_of_sensor);
-    machine->waiting_model = NULL;
-    machine->detector_memory = NULL;
-    machine->sensor_alarms = NULL;
-    machine->newest_of_sensor = NULL;
+    free(machine);
 }
 
 /* The fastest kernels that this processor has; without memory, the fastest that need none. */

@@ -45,9 +45,19 @@ struct machine {
     struct learn_progress learn;
 };
 
-/* index: of the machine in all->machines. MW_ERR_NO_MEMORY: machine_finish is still due. */
-int machine_init(struct machine *machine, const struct config *all, uint32_t index);
-void machine_finish(struct machine *machine);
+/* index: of the machine in all->machines. Borrows all. MW_ERR_NO_MEMORY. */
+int machine_create(struct machine **ret_machine, const struct config *all, uint32_t index);
+void machine_destroy(struct machine *machine);
+
+/* Another configuration (machine_reload.c). machine_rebind: it has the same settings there, maybe
+ * another number. machine_inherit_model, machine_inherit: it is new and goes on where old, its
+ * namesake with other settings, stands: its model (a copy; refused where the channels do not fit
+ * any more, as at a start), what detectors and alarms know of channels of the same name, its
+ * counters. */
+void machine_rebind(struct machine *machine, const struct config *all, uint32_t index);
+int machine_inherit_model(struct machine *machine, const struct machine *old);
+void machine_inherit(struct machine *machine, struct machine *old, uint8_t *scratch,
+                     size_t n_scratch);
 
 /* Takes over bytes (also on failure: they are freed) and makes them the model. */
 int machine_install(struct machine *machine, uint8_t *bytes, size_t n_bytes,

@@ -78,11 +78,12 @@ static void keep_memory_small(void)
     malloc_trim(0);
 }
 
-static int run(const char *file, const struct config *config, enum sandbox_mode sandbox)
+static int run(struct config *config, const char *file, const char *profiles,
+               enum sandbox_mode sandbox)
 {
     struct gateway gateway;
     keep_memory_small();
-    int result = gateway_open(&gateway, config);
+    int result = gateway_open(&gateway, config, file, profiles);
     if (result >= 0) {
         journal_started(config, file);
         if (sandbox_enter(sandbox) < 0)
@@ -129,7 +130,8 @@ int main(int argc, char **argv)
                              print_error, NULL);
     if (result < 0)
         return load_status(result);
-    int status = check_only ? EX_OK : run(file, config, sandbox);
+    if (!check_only)
+        return run(config, file, profiles, sandbox);
     config_free(config);
-    return status;
+    return EX_OK;
 }

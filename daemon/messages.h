@@ -20,7 +20,8 @@
 #define NO_BLOB         (-1)
 #define OUTBOX_BATCH    48 /* messages in one answer to the link */
 
-/* bus → main: a change of health, or counters. */
+/* bus → main: a change of health, or counters. On its way bus is the slot in the stage and device a
+ * number there; bus_stage_report gives those of the configuration in force. */
 struct bus_report {
     enum { BUS_EVENT = 1, BUS_STATS } kind;
     uint32_t bus;
@@ -40,8 +41,8 @@ enum bus_order_kind {
 /* main → bus. */
 struct bus_order {
     enum bus_order_kind kind;
-    uint32_t bus;
-    uint64_t id; /* READ: comes back with the answer */
+    uint32_t bus; /* slot in the stage */
+    uint64_t id;  /* READ: comes back with the answer */
     struct line_request request;
 };
 

@@ -57,7 +57,7 @@ void news_send(struct pipeline *p, const struct clock_time *now)
 {
     bool sent = false;
     for (size_t i = 0; i < p->config->n_machines; i++) {
-        struct machine *m = &p->machines[i];
+        struct machine *m = p->machines[i];
         if (!m->news)
             continue;
         struct machine_news news = news_of(p, m, now);

@@ -8,6 +8,11 @@ void notify_ready(void)
     sd_notify(0, "READY=1");
 }
 
+void notify_reloading(int64_t mono_us)
+{
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)mono_us);
+}
+
 void notify_stopping(void)
 {
     sd_notify(0, "STOPPING=1");

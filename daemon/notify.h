@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 void notify_ready(void);
+/* Between both, systemd shows the unit as reloading. mono_us: CLOCK_MONOTONIC. */
+void notify_reloading(int64_t mono_us);
 void notify_stopping(void);
 void notify_watchdog(void);
 /* One line for 'systemctl status'. */

@@ -21,9 +21,9 @@
 
 /* ---- life ---- */
 
-static int map_points(struct pipeline *p)
+/* Counted first, then dealt out: in one pass over the channels each. */
+static int map_points(struct pipeline_parts *p, const struct config *c)
 {
-    const struct config *c = p->config;
     size_t n = 0;
     p->first_channel = calloc(c->n_points + 2, sizeof *p->first_channel);
     for (size_t m = 0; m < c->n_machines; m++)
@@ -31,15 +31,15 @@ static int map_points(struct pipeline *p)
     p->channels = calloc(n + 1, sizeof *p->channels);
     if (!p->first_channel || !p->channels)
         return MW_ERR_NO_MEMORY;
-    n = 0;
-    for (uint32_t point = 0; point < c->n_points; point++) {
-        p->first_channel[point] = (uint32_t)n;
-        for (uint32_t m = 0; m < c->n_machines; m++)
-            for (uint16_t ch = 0; ch < c->machines[m].detector.n_channels; ch++)
-                if (c->machines[m].points[ch] == point)
-                    p->channels[n++] = (struct channel_of_point){ m, ch };
-    }
-    p->first_channel[c->n_points] = (uint32_t)n;
+    uint32_t *next = p->first_channel + 1; /* moves on to where the next point's begin */
+    for (size_t m = 0; m < c->n_machines; m++)
+        for (uint16_t ch = 0; ch < c->machines[m].detector.n_channels; ch++)
+            next[c->machines[m].points[ch] + 1]++;
+    for (size_t point = 1; point <= c->n_points; point++)
+        next[point] += next[point - 1];
+    for (uint32_t m = 0; m < c->n_machines; m++)
+        for (uint16_t ch = 0; ch < c->machines[m].detector.n_channels; ch++)
+            p->channels[next[c->machines[m].points[ch]]++] = (struct channel_of_point){ m, ch };
     return MW_OK;
 }
 
@@ -53,13 +53,10 @@ static uint32_t frames_room(const struct config *c)
 
 static int make_rings(struct pipeline *p)
 {
-    uint32_t n_frames = frames_room(p->config);
-    p->frame_items = calloc(n_frames, sizeof *p->frame_items);
     p->order_items = calloc(ORDER_ITEMS, sizeof *p->order_items);
     p->news_items = calloc(NEWS_ITEMS, sizeof *p->news_items);
-    if (!p->frame_items || !p->order_items || !p->news_items)
+    if (!p->order_items || !p->news_items)
         return MW_ERR_NO_MEMORY;
-    mw_ring_init(&p->frames, p->frame_items, sizeof *p->frame_items, n_frames);
     mw_ring_init(&p->orders, p->order_items, sizeof *p->order_items, ORDER_ITEMS);
     mw_ring_init(&p->queries, p->query_items, sizeof p->query_items[0], PIPELINE_QUERIES);
     mw_ring_init(&p->link_news, p->news_items, sizeof *p->news_items, NEWS_ITEMS);
@@ -70,27 +67,79 @@ static int make_rings(struct pipeline *p)
     return p->blobs ? MW_OK : MW_ERR_NO_MEMORY;
 }
 
+int pipeline_parts_create(struct pipeline_parts *ret_parts, const struct config *config)
+{
+    struct pipeline_parts parts = { .config = config, .n_frame_items = frames_room(config) };
+    parts.machines = calloc(config->n_machines + 1, sizeof(struct machine *));
+    parts.devices = calloc(config->n_devices + 1, sizeof *parts.devices);
+    parts.watched_buses = calloc(config->n_buses + 1, sizeof *parts.watched_buses);
+    parts.frame_items = calloc(parts.n_frame_items, sizeof *parts.frame_items);
+    bool all = parts.machines && parts.devices && parts.watched_buses && parts.frame_items;
+    if (!all || map_points(&parts, config) < 0) {
+        pipeline_parts_destroy(&parts);
+        return MW_ERR_NO_MEMORY;
+    }
+    *ret_parts = parts;
+    return MW_OK;
+}
+
+void pipeline_parts_destroy(struct pipeline_parts *parts)
+{
+    for (size_t m = 0; parts->machines && m < parts->config->n_machines; m++)
+        machine_destroy(parts->machines[m]);
+    free(parts->machines);
+    free(parts->devices);
+    free(parts->watched_buses);
+    free(parts->first_channel);
+    free(parts->channels);
+    free(parts->frame_items);
+    *parts = (struct pipeline_parts){ 0 };
+}
+
+static struct pipeline_parts parts_of(const struct pipeline *p)
+{
+    return (struct pipeline_parts){ .config = p->config,
+                                    .machines = p->machines,
+                                    .devices = p->devices,
+                                    .watched_buses = p->watched_buses,
+                                    .first_channel = p->first_channel,
+                                    .channels = p->channels,
+                                    .frame_items = p->frame_items };
+}
+
+void pipeline_swap(struct pipeline *p, struct pipeline_parts *parts)
+{
+    struct pipeline_parts before = parts_of(p);
+    uint64_t n_lost = p->frame_items ? p->n_frames_lost + p->frames.n_dropped : 0;
+    p->config = parts->config;
+    p->machines = parts->machines;
+    p->devices = parts->devices;
+    p->watched_buses = parts->watched_buses;
+    p->first_channel = parts->first_channel;
+    p->channels = parts->channels;
+    p->frame_items = parts->frame_items;
+    p->n_frames_lost = n_lost;
+    mw_ring_init(&p->frames, p->frame_items, sizeof *p->frame_items, parts->n_frame_items);
+    *parts = before;
+}
+
 int pipeline_create(struct pipeline **ret_pipeline, const struct config *config,
                     struct worker *store, struct worker *link)
 {
+    struct pipeline_parts parts = { 0 };
     struct pipeline *p = calloc(1, sizeof *p);
     if (!p)
         return MW_ERR_NO_MEMORY;
-    p->config = config;
     p->store = store;
     p->link = link;
     p->next_number = 1;
-    p->machines = calloc(config->n_machines + 1, sizeof *p->machines);
-    p->devices = calloc(config->n_devices + 1, sizeof *p->devices);
-    p->watched_buses = calloc(config->n_buses + 1, sizeof *p->watched_buses);
-    if (!p->machines || !p->devices || !p->watched_buses || map_points(p) < 0 ||
-        make_rings(p) < 0) {
-        pipeline_destroy(p);
-        return MW_ERR_NO_MEMORY;
-    }
-    int result = MW_OK;
+    int result = make_rings(p);
+    if (result >= 0)
+        result = pipeline_parts_create(&parts, config);
+    if (result >= 0)
+        pipeline_swap(p, &parts);
     for (uint32_t m = 0; result >= 0 && m < config->n_machines; m++)
-        result = machine_init(&p->machines[m], config, m);
+        result = machine_create(&p->machines[m], config, m);
     if (result < 0) {
         pipeline_destroy(p);
         return result;
@@ -103,14 +152,8 @@ void pipeline_destroy(struct pipeline *p)
 {
     if (!p)
         return;
-    for (size_t m = 0; p->machines && m < p->config->n_machines; m++)
-        machine_finish(&p->machines[m]);
-    free(p->machines);
-    free(p->devices);
-    free(p->watched_buses);
-    free(p->first_channel);
-    free(p->channels);
-    free(p->frame_items);
+    struct pipeline_parts parts = parts_of(p);
+    pipeline_parts_destroy(&parts);
     free(p->order_items);
     free(p->news_items);
     free(p->blobs);
@@ -148,7 +191,7 @@ static void take_sample(struct pipeline *p, const struct mw_sample *sample)
     const struct point_config *point = &p->config->points[sample->point];
     for (uint32_t i = p->first_channel[sample->point]; i < p->first_channel[sample->point + 1];
          i++) {
-        struct machine *m = &p->machines[p->channels[i].machine];
+        struct machine *m = p->machines[p->channels[i].machine];
         struct frame_ctx ctx = { p, m };
         /* A point shared with a faster machine has a finer grid: the first sample of each of this
          * machine's slots is its sample. */
@@ -207,16 +250,20 @@ static void take_report(struct pipeline *p, const struct bus_report *report,
     alarms_step_device(p, report->device, ALARM_TICK, now);
 }
 
+void pipeline_take_stage(struct pipeline *p, struct bus_stage *stage, const struct clock_time *now)
+{
+    struct bus_report report;
+    struct mw_sample sample;
+    while (bus_stage_report(stage, &report))
+        take_report(p, &report, now);
+    for (int n = 0; n < SAMPLES_STEP && bus_stage_sample(stage, &sample); n++)
+        take_sample(p, &sample);
+}
+
 static void take_all(struct pipeline *p, const struct clock_time *now)
 {
-    for (size_t b = 0; b < p->n_buses; b++) {
-        struct bus_report report;
-        struct mw_sample sample;
-        while (mw_ring_pop(&p->buses[b]->reports, &report))
-            take_report(p, &report, now);
-        for (int n = 0; n < SAMPLES_STEP && mw_ring_pop(&p->buses[b]->samples, &sample); n++)
-            take_sample(p, &sample);
-    }
+    for (size_t b = 0; b < p->n_buses; b++)
+        pipeline_take_stage(p, p->buses[b], now);
 }
 
 /* ---- the step ---- */
@@ -225,7 +272,7 @@ static void take_all(struct pipeline *p, const struct clock_time *now)
 static bool save_states(struct pipeline *p, int64_t now_us)
 {
     for (size_t i = 0; i < p->config->n_machines; i++) {
-        struct machine *m = &p->machines[i];
+        struct machine *m = p->machines[i];
         if (now_us - m->saved_us < p->config->store.checkpoint_us || m->n_frames == 0)
             continue;
         /* Alarms come first: states leave most blobs and most of the ring to them. */
@@ -244,7 +291,7 @@ static bool save_states(struct pipeline *p, int64_t now_us)
 static void tick(struct pipeline *p, const struct clock_time *now)
 {
     for (size_t i = 0; i < p->config->n_machines; i++)
-        alarms_step_machine(p, &p->machines[i], ALARM_TICK, now);
+        alarms_step_machine(p, p->machines[i], ALARM_TICK, now);
     for (uint32_t d = 0; d < p->config->n_devices; d++)
         alarms_step_device(p, d, ALARM_TICK, now);
     save_states(p, now->mono_us);
@@ -288,10 +335,10 @@ int64_t pipeline_step(struct pipeline *p, const struct clock_time *now)
         start(p, now->mono_us);
     take_all(p, now);
     for (size_t i = 0; i < p->config->n_machines; i++)
-        install_waiting(p, &p->machines[i]);
+        install_waiting(p, p->machines[i]);
     for (size_t i = 0; i < p->config->n_machines; i++)
-        if (p->machines[i].changed)
-            alarms_step_machine(p, &p->machines[i], ALARM_TICK, now);
+        if (p->machines[i]->changed)
+            alarms_step_machine(p, p->machines[i], ALARM_TICK, now);
     if (now->mono_us >= p->tick_us) {
         tick(p, now);
         p->tick_us = now->mono_us + TICK_US;
@@ -334,14 +381,14 @@ void pipeline_store_report(struct pipeline *p, struct store_report *report,
     case STORE_BLOB_FREE: p->blob_free[report->blob] = true; break;
     case STORE_ALERTED:
         if (report->machine < p->config->n_machines)
-            p->machines[report->machine].last_alert_seq = report->seq;
+            p->machines[report->machine]->last_alert_seq = report->seq;
         break;
     case STORE_STATS:
         take_stats(p, &report->stats);
         p->store_figures = report->figures;
         break;
-    case STORE_LEARNING: p->machines[report->machine].learn = report->learn; break;
-    case STORE_MODEL: take_model(&p->machines[report->machine], report); break;
+    case STORE_LEARNING: p->machines[report->machine]->learn = report->learn; break;
+    case STORE_MODEL: take_model(p->machines[report->machine], report); break;
     case STORE_TROUBLE:
         memcpy(p->trouble, report->text, sizeof p->trouble);
         journal_store(report->text);
@@ -368,20 +415,22 @@ struct machine *pipeline_machine(struct pipeline *p, const char *name)
 {
     for (size_t i = 0; i < p->config->n_machines; i++)
         if (strcmp(p->config->machines[i].name, name) == 0)
-            return &p->machines[i];
+            return p->machines[i];
     return NULL;
 }
 
+/* A machine with a device of its own shares its name: both are meant. */
 int pipeline_acknowledge(struct pipeline *p, const char *subject, const struct clock_time *now)
 {
     struct machine *m = pipeline_machine(p, subject);
-    if (m)
-        return alarms_step_machine(p, m, ALARM_ACKNOWLEDGE, now) ? MW_OK : MW_ERR_AGAIN;
+    bool found = m != NULL;
+    bool done = !m || alarms_step_machine(p, m, ALARM_ACKNOWLEDGE, now);
     for (uint32_t d = 0; d < p->config->n_devices; d++)
         if (strcmp(p->config->devices[d].name, subject) == 0) {
-            return alarms_step_device(p, d, ALARM_ACKNOWLEDGE, now) ? MW_OK : MW_ERR_AGAIN;
+            found = true;
+            done = alarms_step_device(p, d, ALARM_ACKNOWLEDGE, now) && done;
         }
-    return MW_ERR_NOT_FOUND;
+    return !found ? MW_ERR_NOT_FOUND : done ? MW_OK : MW_ERR_AGAIN;
 }
 
 int pipeline_accept(struct pipeline *p, const char *machine, const struct clock_time *now)
@@ -425,7 +474,7 @@ int pipeline_learn(struct pipeline *p, const char *machine)
 void pipeline_begin_saving(struct pipeline *p)
 {
     for (size_t i = 0; i < p->config->n_machines; i++)
-        p->machines[i].saved_us = INT64_MIN / 2; /* older than any interval */
+        p->machines[i]->saved_us = INT64_MIN / 2; /* older than any interval */
 }
 
 bool pipeline_save_some(struct pipeline *p, int64_t now_us)

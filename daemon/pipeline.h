@@ -7,6 +7,7 @@
 #define MW_DAEMON_PIPELINE_H
 
 #include "base/ring.h"
+#include "config/diff.h"
 #include "daemon/bus.h"
 #include "daemon/expiry.h"
 #include "daemon/machine.h"
@@ -37,15 +38,37 @@ struct bus_watch {
     bool overloaded;                         /* in the last whole minute */
 };
 
+/* What has the size and the numbers of one configuration. */
+struct pipeline_parts {
+    const struct config *config; /* borrowed */
+    struct machine **machines;   /* [n_machines], each owned */
+    struct device_watch *devices;
+    struct bus_watch *watched_buses;
+    uint32_t *first_channel; /* [n_points + 1] into channels */
+    struct channel_of_point *channels;
+    struct frame_record *frame_items;
+    uint32_t n_frame_items;
+};
+
+/* What became of the last wish for another configuration. */
+struct reload_outcome {
+    uint64_t n_done, n_refused; /* since the start; nothing to change counts as done */
+    int64_t at_us;              /* UTC; 0: none was asked for */
+    bool refused;
+    char text[200];
+};
+
 struct pipeline {
     const struct config *config;
-    struct machine *machines;
+    struct machine **machines; /* [n_machines], each owned */
     struct device_watch *devices;
     struct bus_watch *watched_buses;
     struct bus_stage **buses; /* borrowed: where samples come from */
     size_t n_buses;
     uint32_t *first_channel; /* [n_points + 1] into channels */
     struct channel_of_point *channels;
+    const char *config_file;
+    struct reload_outcome reload;
     uint32_t next_number; /* of alarm episodes */
     struct timebase timebase;
     bool clock_untold; /* the store does not know the present offset yet */
@@ -53,6 +76,7 @@ struct pipeline {
     int64_t started_us;
     /* to the store */
     struct mw_ring frames, orders;
+    uint64_t n_frames_lost; /* for want of room, in rings that were replaced */
     struct frame_record *frame_items;
     struct store_order *order_items;
     uint8_t *blobs; /* [PIPELINE_BLOBS][blob_bytes] */
@@ -80,6 +104,28 @@ struct pipeline {
 int pipeline_create(struct pipeline **ret_pipeline, const struct config *config,
                     struct worker *store, struct worker *link);
 void pipeline_destroy(struct pipeline *pipeline);
+
+/* For another configuration: parts without machines; MW_ERR_NO_MEMORY. */
+int pipeline_parts_create(struct pipeline_parts *ret_parts, const struct config *config);
+/* With its machines, where there are any. */
+void pipeline_parts_destroy(struct pipeline_parts *parts);
+/* Puts parts into force, while store and link rest and the ring of frames is empty; *parts has what
+ * was in force before. */
+void pipeline_swap(struct pipeline *pipeline, struct pipeline_parts *parts);
+/* The way of a new configuration (pipeline_reload.c), store and link at rest:
+ * pipeline_retire ends the alarms of machines and devices that are not in it, as alerts that are
+ * handed over; MW_ERR_AGAIN: there was no room for all, ask again.
+ * pipeline_prepare makes all that can fail; those machines that are new have no state yet.
+ * pipeline_put_into_force cannot fail: takes parts over; scratch is of blob_bytes. */
+int pipeline_retire(struct pipeline *pipeline, const struct config *fresh,
+                    const struct config_diff *diff, const struct clock_time *now);
+int pipeline_prepare(struct pipeline *pipeline, struct pipeline_parts *ret_parts,
+                     const struct config *fresh, const struct config_diff *diff);
+void pipeline_put_into_force(struct pipeline *pipeline, struct pipeline_parts *parts,
+                             const struct config_diff *diff, uint8_t *scratch);
+/* Takes in all that the stage has handed over. */
+void pipeline_take_stage(struct pipeline *pipeline, struct bus_stage *stage,
+                         const struct clock_time *now);
 
 /* Takes samples and reports from the buses, steps detectors and alarms, hands on. Returns the
  * microseconds until it wants to be called again. */

@@ -17,9 +17,10 @@ static bool order_all(struct recorder *r, enum bus_order_kind kind)
     bool all = true;
     for (size_t s = 0; s < r->n_stages; s++) {
         struct bus_stage *stage = r->stages[s];
-        for (size_t i = 0; i < stage->n_entries; i++) {
-            struct bus_order order = { .kind = kind, .bus = stage->entries[i].bus };
-            if (is_wanted(r, order.bus))
+        for (size_t i = 0; i < stage->parts.n_entries; i++) {
+            const struct bus_entry *entry = stage->parts.entries[i];
+            struct bus_order order = { .kind = kind, .bus = entry->slot };
+            if (is_wanted(r, entry->bus))
                 all = mw_ring_offer(&stage->orders, &order) && all;
         }
         if (stage->worker)
@@ -31,8 +32,8 @@ static bool order_all(struct recorder *r, enum bus_order_kind kind)
 static void remember_losses(struct recorder *r)
 {
     for (size_t s = 0; s < r->n_stages; s++)
-        for (size_t i = 0; i < r->stages[s]->n_entries; i++) {
-            struct bus_entry *entry = &r->stages[s]->entries[i];
+        for (size_t i = 0; i < r->stages[s]->parts.n_entries; i++) {
+            struct bus_entry *entry = r->stages[s]->parts.entries[i];
             r->losses[entry->bus].seen = atomic_load(&entry->n_frames_lost);
         }
 }
@@ -93,12 +94,12 @@ void recorder_step(struct recorder *r, struct bus_stage **stages, size_t n_stage
     char line[TRACE_LINE_MAX];
     struct trace_frame frame;
     for (size_t s = 0; s < n_stages; s++) {
-        while (mw_ring_pop(&stages[s]->frames, &frame))
+        while (bus_stage_frame(stages[s], &frame))
             if (r->on && is_wanted(r, frame.bus) &&
                 !add(r, line, trace_write_frame(&frame, line, sizeof line)))
                 r->losses[frame.bus].here++;
-        for (size_t i = 0; r->on && i < stages[s]->n_entries; i++)
-            tell_losses(r, &stages[s]->entries[i], now);
+        for (size_t i = 0; r->on && i < stages[s]->parts.n_entries; i++)
+            tell_losses(r, stages[s]->parts.entries[i], now);
     }
 }
 

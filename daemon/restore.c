@@ -123,6 +123,22 @@ static void restore_detector(struct db *db, struct machine *m, uint8_t *blob, si
         journal_failed(m->config->name, "the saved detector state cannot be read; it begins anew");
 }
 
+void restore_machine(struct db *db, uint32_t number, struct machine *m, uint8_t *scratch,
+                     size_t n_scratch, const struct clock_time *now)
+{
+    restore_model(db, number, m, now->utc_us);
+    restore_detector(db, m, scratch, n_scratch);
+    restore_alarms(db, m);
+    m->news = true;
+}
+
+void restore_device(struct db *db, const char *device, struct alarm *alarm)
+{
+    char name[ALARM_NAME_MAX + 1];
+    alarm_name(name, 'd', device, NULL);
+    restore_alarm(db, name, alarm, NULL);
+}
+
 static void restore_expiry(struct db *db, struct pipeline *p)
 {
     for (int i = 0; i < MW_CERTIFICATES; i++) {
@@ -137,22 +153,14 @@ static void restore_expiry(struct db *db, struct pipeline *p)
 int restore_all(struct db *db, const uint32_t *machines, struct pipeline *p,
                 const struct clock_time *now)
 {
-    uint8_t *blob = malloc(p->blob_bytes);
-    if (!blob)
+    uint8_t *scratch = malloc(p->blob_bytes);
+    if (!scratch)
         return MW_ERR_NO_MEMORY;
-    for (size_t i = 0; i < p->config->n_machines; i++) {
-        struct machine *m = &p->machines[i];
-        restore_model(db, machines[i], m, now->utc_us);
-        restore_detector(db, m, blob, p->blob_bytes);
-        restore_alarms(db, m);
-        m->news = true;
-    }
-    free(blob);
-    for (size_t d = 0; d < p->config->n_devices; d++) {
-        char name[ALARM_NAME_MAX + 1];
-        alarm_name(name, 'd', p->config->devices[d].name, NULL);
-        restore_alarm(db, name, &p->devices[d].alarm, NULL);
-    }
+    for (size_t i = 0; i < p->config->n_machines; i++)
+        restore_machine(db, machines[i], p->machines[i], scratch, p->blob_bytes, now);
+    free(scratch);
+    for (size_t d = 0; d < p->config->n_devices; d++)
+        restore_device(db, p->config->devices[d].name, &p->devices[d].alarm);
     uint32_t number = 0;
     size_t n = 0;
     if (state_get(db, "counter", "alarm_number", &number, sizeof number, &n) == MW_OK)

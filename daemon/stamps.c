@@ -22,7 +22,7 @@ static void move_machine(const struct timebase *t, struct machine *m, int64_t no
 static void move_all(struct pipeline *p, int64_t now_us)
 {
     for (size_t i = 0; i < p->config->n_machines; i++)
-        move_machine(&p->timebase, &p->machines[i], now_us);
+        move_machine(&p->timebase, p->machines[i], now_us);
     for (size_t d = 0; d < p->config->n_devices; d++)
         timebase_move(&p->timebase, now_us, &p->devices[d].alarm.since_us);
 }

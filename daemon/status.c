@@ -194,7 +194,7 @@ static uint64_t samples_lost(const struct pipeline *p)
 {
     uint64_t n = 0;
     for (size_t b = 0; b < p->n_buses; b++)
-        n += mw_ring_dropped(&p->buses[b]->samples);
+        n += bus_stage_samples_lost(p->buses[b]);
     return n;
 }
 
@@ -303,21 +303,30 @@ static void add_machines(struct text *t, const struct pipeline *p, const char *o
         if (only && strcmp(only, p->config->machines[i].name) != 0)
             continue;
         add(t, first ? "" : ",");
-        add_value(t, machine(&p->machines[i]));
+        add_value(t, machine(p->machines[i]));
         first = false;
     }
     add(t, "]");
 }
 
+static json_t *config_in_force(const struct pipeline *p)
+{
+    const struct reload_outcome *r = &p->reload;
+    return json_pack("{ss sI sI sI sb ss}", "file", p->config_file ? p->config_file : "", "reloads",
+                     (json_int_t)r->n_done, "refused", (json_int_t)r->n_refused, "last_ts_ms",
+                     (json_int_t)(r->at_us / 1000), "last_refused", (int)r->refused, "text",
+                     r->text);
+}
+
 static json_t *gateway(const struct pipeline *p, const struct clock_time *now)
 {
     return json_pack(
-        "{ss ss ss sI sI sb sI sI sI so so}", "version", MW_VERSION, "site", p->config->site,
+        "{ss ss ss sI sI sb sI sI sI so so so}", "version", MW_VERSION, "site", p->config->site,
         "gateway", p->config->gateway, "ts_ms", (json_int_t)(now->utc_us / 1000), "uptime_s",
         (json_int_t)((now->mono_us - p->started_us) / 1000000), "clock_synced",
         (int)p->timebase.synced, "polls", (json_int_t)pipeline_polls(p), "windows",
         (json_int_t)pipeline_windows(p), "bytes_polled", (json_int_t)pipeline_bytes_polled(p),
-        "broker", broker(p, now), "store", store(p));
+        "broker", broker(p, now), "store", store(p), "config", config_in_force(p));
 }
 
 char *status_json(const struct pipeline *p, const char *only, const struct clock_time *now)

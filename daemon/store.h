@@ -86,8 +86,8 @@ struct store_stage {
     struct mw_ring query_answers;
     struct history_answer query_answer_items[STORE_QUERY_ANSWERS];
     struct history_text *reading; /* NULL: nobody reads */
-    uint64_t highest, told; /* newest committed seq; the one the link knows of */
-    struct outbox_ask ask;  /* the link's newest question, if wanted */
+    uint64_t highest, told;       /* newest committed seq; the one the link knows of */
+    struct outbox_ask ask;        /* the link's newest question, if wanted */
     uint64_t request;
     bool wanted, want_waits;       /* its order is still in the ring, behind acknowledgements */
     struct outbox_message *served; /* room for an answer */
@@ -109,5 +109,34 @@ struct stage store_stage(struct store_stage *stage);
  * other. Used at start (daemon/restore.c). */
 int restore_all(struct db *db, const uint32_t *machines, struct pipeline *pipeline,
                 const struct clock_time *now);
+/* One of them. number: in the database; scratch: for a detector's state. */
+void restore_machine(struct db *db, uint32_t number, struct machine *machine, uint8_t *scratch,
+                     size_t n_scratch, const struct clock_time *now);
+void restore_device(struct db *db, const char *device, struct alarm *alarm);
+
+/* What has the numbers of one configuration's machines. */
+struct store_parts {
+    uint32_t *machines, *history_machines;
+    struct history_writer **writers; /* [n] owned; those that go on are moved in at the end */
+    struct rollup_writer **rollups;  /* likewise */
+    struct learner *learners;
+    bool *due;
+    uint8_t *keeps;
+    size_t n;
+};
+
+/* The way of a new configuration (store_reload.c), while the stage rests; in the main thread:
+ * store_settle stores orders and frames that wait; *ret_more: call again, once the reports were
+ * taken. Errors: nothing is lost, the stage is as after any failure.
+ * store_prepare makes what can fail: numbers for new machines, their writers; what writers that do
+ * not go on hold is stored.
+ * store_put_into_force cannot fail: takes parts over. */
+int store_settle_some(struct store_stage *stage, const struct clock_time *now, bool *ret_more);
+int store_prepare(struct store_stage *stage, struct store_parts *ret_parts,
+                  const struct config *fresh, const struct config_diff *diff,
+                  const struct clock_time *now);
+void store_parts_destroy(struct store_parts *parts);
+void store_put_into_force(struct store_stage *stage, struct store_parts *parts,
+                          const struct config *fresh, const struct config_diff *diff);
 
 #endif

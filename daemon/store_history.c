@@ -26,20 +26,22 @@ static int64_t spare_frames(int64_t period_us)
     return (STORE_IDLE_US + PACE_US) / period_us + SPARE_FRAMES;
 }
 
-static int make_writer(struct store_stage *s, uint32_t m)
+int history_make_writers(const struct config *config, uint32_t machine, uint32_t number,
+                         struct history_writer **ret_writer, struct rollup_writer **ret_rollup)
 {
-    const struct mw_detector_config *d = &s->config->machines[m].detector;
+    const struct mw_detector_config *d = &config->machines[machine].detector;
     const char *names[MW_MAX_CHANNELS];
+    if (config->store.no_history)
+        return MW_OK;
     for (uint16_t c = 0; c < d->n_channels; c++)
         names[c] = d->channels[c].name;
-    int64_t spare = spare_frames(d->period_us), block_us = s->config->store.block_us;
+    int64_t spare = spare_frames(d->period_us), block_us = config->store.block_us;
     if (block_us / d->period_us + spare > HISTORY_BLOCK_FRAMES) /* a fast machine */
         block_us = (HISTORY_BLOCK_FRAMES - spare) * d->period_us;
     uint32_t n_frames = (uint32_t)(block_us / d->period_us + spare);
-    uint32_t number = s->history_machines[m];
     int result =
-        history_writer_create(&s->writers[m], number, names, d->n_channels, n_frames, block_us);
-    return result < 0 ? result : rollup_writer_create(&s->rollups[m], number, names, d->n_channels);
+        history_writer_create(ret_writer, number, names, d->n_channels, n_frames, block_us);
+    return result < 0 ? result : rollup_writer_create(ret_rollup, number, names, d->n_channels);
 }
 
 /* A database of memory alone has machines of its own. */
@@ -75,7 +77,8 @@ int history_open_all(struct store_stage *s, const struct store_config *config, i
         result = open_ram(s, config, at_us);
     }
     for (uint32_t m = 0; result >= 0 && m < s->config->n_machines; m++)
-        result = make_writer(s, m);
+        result = history_make_writers(s->config, m, s->history_machines[m], &s->writers[m],
+                                      &s->rollups[m]);
     s->budget.block_bytes = BLOCK_BYTES;
     s->budget.seen_bytes = db_stats(s->db).n_bytes_written;
     return result;
@@ -374,6 +377,28 @@ int history_flush(struct store_stage *s, uint32_t machine, int64_t now_us)
     s->due[machine] = false;
     store_close_group(s, now_us);
     return result;
+}
+
+int history_write_full(struct store_stage *s, int64_t now_us)
+{
+    int result = MW_OK;
+    for (uint32_t m = 0; result >= 0 && m < s->config->n_machines; m++)
+        if (s->writers[m] && history_is_full(s->writers[m]))
+            result = history_flush(s, m, now_us);
+    return result;
+}
+
+int history_end_machine(struct store_stage *s, uint32_t machine, int64_t now_us)
+{
+    if (!s->writers[machine])
+        return MW_OK;
+    int result = history_flush(s, machine, now_us);
+    if (result < 0 || !rollup_pending(s->rollups[machine]))
+        return result;
+    result = begin(s, now_us);
+    if (result >= 0)
+        result = end(s, rollup_write(s->rollups[machine], s->history, true));
+    return result < 0 ? result : store_close_group(s, now_us);
 }
 
 int history_flush_all(struct store_stage *s, int64_t now_us)

@@ -27,9 +27,6 @@ int store_apply_all(struct store_stage *stage, const struct clock_time *now);
 bool store_take_frames(struct store_stage *stage);
 int store_put_blob(struct store_stage *stage, const struct store_order *order);
 
-/* store.c, inside a group: an event into the outbox, numbered. */
-int store_push_event(struct store_stage *stage, const struct mw_event *event, int64_t offset_us);
-
 /* store_history.c: what is kept of the frames. With history in memory its transactions are its own;
  * else it is part of the open group. */
 int history_open_all(struct store_stage *stage, const struct store_config *config, int64_t at_us);
@@ -39,6 +36,13 @@ bool history_take(struct store_stage *stage, const struct frame_record *record);
 int history_keep(struct store_stage *stage, const struct clock_time *now);
 /* The frames of one machine that wait, whatever the budget says, committed. */
 int history_flush(struct store_stage *stage, uint32_t machine, int64_t now_us);
+/* For a new configuration (store_reload.c): the writers of a machine, number being that of the
+ * history's database; NULL where none is kept. What full writers hold is written. A machine is not
+ * watched any more, or otherwise: all that waits is written, the span under way included. */
+int history_make_writers(const struct config *config, uint32_t machine, uint32_t number,
+                         struct history_writer **ret_writer, struct rollup_writer **ret_rollup);
+int history_write_full(struct store_stage *stage, int64_t now_us);
+int history_end_machine(struct store_stage *stage, uint32_t machine, int64_t now_us);
 /* Everything that waits, the spans under way included, committed. */
 int history_flush_all(struct store_stage *stage, int64_t now_us);
 /* A repaired machine: windows to train from are of another one. */
@@ -50,6 +54,8 @@ int history_set_clock(struct store_stage *stage, int64_t offset_us, bool synced)
  * Returns whether it wants to be called again soon. */
 bool text_serve(struct store_stage *stage);
 void text_end(struct store_stage *stage);
+/* store.c, inside a group: an event into the outbox, numbered. */
+int store_push_event(struct store_stage *stage, const struct mw_event *event, int64_t offset_us);
 
 /* learner.c: from history to an installed model. */
 int learner_start(struct store_stage *stage, uint32_t machine);

@@ -15,6 +15,7 @@
 #define CERTIFICATES_US INT64_C(3600000000)
 #define STATE_TOKEN     (UINT64_C(1) << 63) /* tokens above are no alerts */
 #define GOODBYE_TOKEN   (STATE_TOKEN | UINT32_MAX)
+#define GONE_TOKEN      (STATE_TOKEN | (UINT32_MAX - 1))
 #define EXPIRY_S        (7 * 24 * 3600) /* a broker's queue shows no older alert as news */
 #define STEP_MAX        64              /* orders in one step, so that events get their turn */
 #define STATE_ACK_US    15000000
@@ -60,7 +61,7 @@ static void take_outbox_news(struct uplink_stage *s)
     }
 }
 
-static void take_machine_news(struct uplink_stage *s)
+void uplink_stage_take_news(struct uplink_stage *s)
 {
     struct machine_news news;
     while (mw_ring_pop(s->machine_news, &news)) {
@@ -274,6 +275,21 @@ static int word_state(struct uplink_stage *s, size_t i, char *ret_topic, char *r
     return payload_state(ret_json, PAYLOAD_MAX, &s->gateway, &state);
 }
 
+/* An empty retained message takes the state of a machine that is no longer there away (MQTT 5.0,
+ * section 3.3.1.3). */
+static int64_t take_away(struct uplink_stage *s, int64_t now_us)
+{
+    char topic[TOPIC_MAX];
+    int result =
+        topic_format(topic, sizeof topic, &s->gateway, TOPIC_STATE, s->gone[s->n_gone - 1]);
+    if (result >= 0 && publish(s, topic, "", 0, true, GONE_TOKEN) < 0)
+        return STATE_RETRY_US;
+    s->n_gone--;
+    s->state_in_flight = result >= 0;
+    s->state_sent_us = now_us;
+    return STATE_ACK_US;
+}
+
 /* One retained state at a time, so that the window stays the alerts'. Returns the microseconds
  * until it should be tried again. */
 static int64_t publish_states(struct uplink_stage *s, const struct clock_time *now)
@@ -283,6 +299,8 @@ static int64_t publish_states(struct uplink_stage *s, const struct clock_time *n
         return STATE_ACK_US;
     if (now->mono_us < s->state_pause_us)
         return s->state_pause_us - now->mono_us;
+    if (s->n_gone > 0)
+        return take_away(s, now->mono_us);
     for (size_t k = 0; k <= s->config->n_machines; k++) {
         /* In turn, so that a busy machine does not starve the others. */
         size_t i = (s->next_state + k) % (s->config->n_machines + 1);
@@ -437,7 +455,7 @@ static int64_t step(void *ctx, const struct clock_time *now)
 {
     struct uplink_stage *s = ctx;
     take_outbox_news(s);
-    take_machine_news(s);
+    uplink_stage_take_news(s);
     if (!s->has_broker)
         return REPORT_US;
     take_events(s, now);
@@ -518,6 +536,7 @@ void uplink_stage_destroy(struct uplink_stage *s)
     free(s->newest);
     free(s->known);
     free(s->dirty);
+    free(s->gone);
     free(s->order_items);
     free(s->report_items);
     free(s);

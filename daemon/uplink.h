@@ -7,6 +7,7 @@
 
 #include "base/ring.h"
 #include "config/config.h"
+#include "config/diff.h"
 #include "daemon/messages.h"
 #include "daemon/worker.h"
 #include "uplink/broker.h"
@@ -39,6 +40,8 @@ struct uplink_stage {
     /* newest retained news of each machine; last entry: the gateway */
     struct machine_news *newest;
     bool *known, *dirty;
+    char (*gone)[MW_NAME_MAX + 1]; /* machines whose retained state is to be taken away */
+    size_t n_gone;
     bool state_in_flight;
     size_t next_state;
     int64_t state_sent_us, state_pause_us, heartbeat_us;
@@ -62,6 +65,30 @@ int uplink_stage_create(struct uplink_stage **ret_stage, const struct config *co
                         struct worker *main, struct worker *store, uint64_t seed);
 void uplink_stage_destroy(struct uplink_stage *stage);
 struct stage uplink_stage(struct uplink_stage *stage);
+/* Takes in what the pipeline has handed over. */
+void uplink_stage_take_news(struct uplink_stage *stage);
+
+/* What has the numbers of one configuration's machines, and the broker where it is another. */
+struct uplink_parts {
+    struct machine_news *newest;
+    bool *known, *dirty;
+    char (*gone)[MW_NAME_MAX + 1];
+    size_t n_gone;
+    bool renewed; /* the broker, or that there is none */
+    struct broker broker;
+    bool has_broker;
+};
+
+/* The way of a new configuration (uplink_reload.c), while the stage rests; in the main thread:
+ * uplink_prepare makes what can fail, as uplink_stage_create does; uplink_put_into_force cannot and
+ * takes parts over. Another broker is told goodbye, which takes at most some half a second; where
+ * it is the same, the connection is made anew. */
+int uplink_prepare(const struct uplink_stage *stage, struct uplink_parts *ret_parts,
+                   const struct config *fresh, const struct config_diff *diff);
+void uplink_parts_destroy(struct uplink_parts *parts);
+void uplink_put_into_force(struct uplink_stage *stage, struct uplink_parts *parts,
+                           const struct config *fresh, const struct config_diff *diff,
+                           int64_t at_us);
 /* At the end of the daemon's life: a retained "offline" and an orderly disconnect. */
 void uplink_stage_say_goodbye(struct uplink_stage *stage, int64_t at_us);
 

@@ -23,6 +23,7 @@ int worker_init(struct worker *worker, const struct stage *stage)
     worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     atomic_init(&worker->beat_us, clock_read().mono_us);
     atomic_init(&worker->stop, false);
+    atomic_init(&worker->ended, true);
     return worker->wake_fd < 0 ? MW_ERR_IO : MW_OK;
 }
 
@@ -57,10 +58,11 @@ void worker_run(struct worker *worker)
 
 static void *thread_main(void *arg)
 {
-    const struct worker *worker = arg;
+    struct worker *worker = arg;
     if (worker->stage.precise)
         prctl(PR_SET_TIMERSLACK, 1UL); /* ns; of this thread alone */
-    worker_run(arg);
+    worker_run(worker);
+    atomic_store(&worker->ended, true);
     return NULL;
 }
 
@@ -70,6 +72,9 @@ int worker_start(struct worker *worker)
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    atomic_store(&worker->stop, false);
+    atomic_store(&worker->ended, false);
+    atomic_store(&worker->beat_us, clock_read().mono_us);
     pthread_attr_t attributes;
     int error = pthread_attr_init(&attributes);
     if (error == 0) {
@@ -79,8 +84,10 @@ int worker_start(struct worker *worker)
         pthread_attr_destroy(&attributes);
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error)
+    if (error) {
+        atomic_store(&worker->ended, true);
         return MW_ERR_NO_MEMORY;
+    }
     pthread_setname_np(worker->thread, worker->stage.name);
     worker->started = true;
     return MW_OK;
@@ -100,13 +107,23 @@ void worker_ask_stop(struct worker *worker)
     worker_wake(worker);
 }
 
+bool worker_has_ended(const struct worker *worker)
+{
+    return atomic_load(&worker->ended);
+}
+
+void worker_rest(struct worker *worker)
+{
+    if (!worker->started)
+        return;
+    worker_ask_stop(worker);
+    pthread_join(worker->thread, NULL);
+    worker->started = false;
+}
+
 void worker_finish(struct worker *worker)
 {
-    if (worker->started) {
-        worker_ask_stop(worker);
-        pthread_join(worker->thread, NULL);
-        worker->started = false;
-    }
+    worker_rest(worker);
     if (worker->stage.step && worker->wake_fd >= 0)
         close(worker->wake_fd);
     worker->stage.step = NULL;

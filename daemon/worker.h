@@ -30,7 +30,7 @@ struct worker {
     bool started;
     int wake_fd;
     _Atomic int64_t beat_us; /* monotonic: last sign of life */
-    _Atomic bool stop;
+    _Atomic bool stop, ended;
 };
 
 /* MW_ERR_IO where there is no descriptor left. */
@@ -42,6 +42,12 @@ void worker_run(struct worker *worker);
 /* From any thread: call the step soon. */
 void worker_wake(struct worker *worker);
 void worker_ask_stop(struct worker *worker);
+/* Whether its thread has run to its end, so that worker_rest does not wait; one that was never
+ * started has. */
+bool worker_has_ended(const struct worker *worker);
+/* Asks and waits for the thread's end; its stage belongs to the caller then, and worker_start sets
+ * it going again. */
+void worker_rest(struct worker *worker);
 /* Asks, waits for the thread's end, closes. Accepts one that was never started, or zeroes. */
 void worker_finish(struct worker *worker);
 /* Whether the worker showed life within its stage's bound. */

@@ -283,10 +283,10 @@ struct db_stats db_stats(const struct db *db)
     stats.outbox_bytes = db->tally.waiting_bytes;
     stats.outbox_dropped = db->tally.dropped;
     stats.dead_letters = db->tally.dead_letters;
-    stats.gaps_merged = db->tally.merged;
     stats.n_bytes_written = db->meter.n_bytes;
     stats.n_syncs_wal = db->meter.n_syncs_wal;
     stats.n_syncs_database = db->meter.n_syncs_database;
+    stats.gaps_merged = db->tally.merged;
     return stats;
 }
 

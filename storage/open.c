@@ -150,8 +150,8 @@ static int load_tally(struct db *db)
         "SELECT value FROM counter WHERE name = 'dead_letters'",
         "SELECT count(*) FROM outbox",
         "SELECT ifnull(sum(length(bytes)), 0) FROM outbox",
-        "SELECT count(*) FROM outbox WHERE severity = 255", /* OUTBOX_GAP_SEVERITY */
         "SELECT value FROM counter WHERE name = 'rollup_day'",
+        "SELECT count(*) FROM outbox WHERE severity = 255", /* OUTBOX_GAP_SEVERITY */
     };
     for (int i = 0; i < 7; i++) {
         int result = ask_number(db, questions[i], &n[i]);
@@ -163,8 +163,8 @@ static int load_tally(struct db *db)
                          .dead_letters = (uint64_t)n[2],
                          .waiting = (uint64_t)n[3],
                          .waiting_bytes = (uint64_t)(n[4] + n[3] * OUTBOX_ROW_BYTES),
-                         .n_gaps = (uint64_t)n[5],
-                         .rollup_day = (uint64_t)n[6] };
+                         .rollup_day = (uint64_t)n[5],
+                         .n_gaps = (uint64_t)n[6] };
     return ask_number(db, "PRAGMA page_count", &db->stats.file_bytes);
 }
 

@@ -41,6 +41,10 @@ static void put_message(struct json *j, const struct payload_gateway *gateway,
         (void)snprintf(text, sizeof text,
                        "%.64s: the database was corrupt; it was put aside as %s, a new one begun",
                        gateway->gateway, e->file);
+    else if (e->kind == MW_EVENT_CONFIG_REFUSED)
+        (void)snprintf(text, sizeof text,
+                       "%.64s: a new configuration was refused, nothing was changed: %s",
+                       gateway->gateway, e->file);
     else if (e->days == 0)
         (void)snprintf(text, sizeof text, "%.64s: the %s certificate has expired", gateway->gateway,
                        whose);
@@ -101,6 +105,8 @@ int payload_event(char *ret_json, size_t cap, const struct payload_gateway *gate
     }
     if (e->kind == MW_EVENT_CERTIFICATE_EXPIRES)
         put_certificate(&j, e);
+    if (e->kind == MW_EVENT_CONFIG_REFUSED)
+        emit_string(&j, "error", e->file);
     put_message(&j, gateway, e);
     return emit_close(&j);
 }

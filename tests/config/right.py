@@ -29,7 +29,7 @@ def examples(program):
         n += 1
         if summary and (not summary["machines"] or not summary["polled"]):
             faults.append(f"{path.name}: watches nothing: {summary}")
-    return faults if n >= 4 else faults + ["too few examples"]
+    return faults if n >= 6 else faults + ["too few examples"]
 
 
 def installed(program):
@@ -38,7 +38,7 @@ def installed(program):
     if summary and (summary["buses"] or summary["machines"]):
         faults.append("the installed file polls something")
     text = (CONFIG / "millwright.yaml").read_text()
-    text = re.sub(r"(?m)^(\w+): \[\]$", r"\1:", text)
+    text = re.sub(r"(?m)^(\w+): (\[\]|\{\})$", r"\1:", text)
     text = re.sub(r"(?m)^#(  +[-\w])", r"\1", text)
     text = re.sub(r"(?m)^  # (\w+:)", r"  \1", text)
     text = text.replace('uri: ""', 'uri: "mqtts://broker.example:8883"')
@@ -47,7 +47,7 @@ def installed(program):
         path.write_text(text)
         summary, wrong = loads(program, path)
         faults += wrong
-        if summary and (summary["buses"], summary["devices"], summary["machines"]) != (2, 1, 2):
+        if summary and (summary["buses"], summary["devices"], summary["machines"]) != (2, 2, 3):
             faults.append(f"not every setting is in use: {summary}")
     return faults
 

@@ -77,7 +77,7 @@ START_TEST(an_event_of_each_kind_survives_its_bytes_and_is_no_alert)
 {
     uint8_t bytes[MW_EVENT_BYTES_MAX];
     struct mw_alert alert;
-    for (uint8_t kind = MW_EVENT_OUTBOX_GAP; kind <= MW_EVENT_CERTIFICATE_EXPIRES; kind++) {
+    for (uint8_t kind = MW_EVENT_OUTBOX_GAP; kind <= MW_EVENT_CONFIG_REFUSED; kind++) {
         struct mw_event a = { .seq = 7, .kind = kind, .severity = 2, .at_us = -5 }, b;
         if (kind == MW_EVENT_OUTBOX_GAP)
             a.gap = (struct mw_gap){ 9, 11, { 0, 4, 5, 0 }, 3, 44, -7, 8, MW_GAP_STORE_FULL };
