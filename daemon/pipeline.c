@@ -326,7 +326,7 @@ static void start(struct pipeline *p, int64_t now_us)
     int64_t first_us = often_us < FIRST_STATE_US ? often_us : FIRST_STATE_US;
     p->started_us = now_us;
     for (size_t m = 0; m < p->config->n_machines; m++)
-        p->machines[m].saved_us = now_us + first_us - often_us;
+        p->machines[m]->saved_us = now_us + first_us - often_us;
 }
 
 int64_t pipeline_step(struct pipeline *p, const struct clock_time *now)
