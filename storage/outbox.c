@@ -85,7 +85,7 @@ static int make_way(struct db *db, const struct outbox_message *message)
     while (result == MW_OK && db->tally.waiting_bytes + cost(message->n_bytes) > limit)
         result = drop_victim(db, message->severity);
     while (result == MW_OK) {
-        result = db_room(db, cost(message->n_bytes), ROOM_FOR_OUTBOX, true);
+        result = db_room(db, (size_t)cost(message->n_bytes), ROOM_FOR_OUTBOX, true);
         if (result != MW_ERR_NO_SPACE)
             return result;
         result = drop_victim(db, message->severity);
@@ -225,7 +225,7 @@ int outbox_dead_letter(struct db *db, uint64_t seq, uint8_t reason)
     if (result == MW_ERR_NOT_FOUND)
         return MW_OK;
     if (result == MW_OK)
-        result = db_room(db, cost(n_bytes), ROOM_FOR_OUTBOX, true);
+        result = db_room(db, (size_t)cost(n_bytes), ROOM_FOR_OUTBOX, true);
     if (result == MW_OK)
         result = bury(db, seq, reason);
     else if (result == MW_ERR_NO_SPACE)
