@@ -28,15 +28,16 @@ handlers=/proc/sys/fs/binfmt_misc
 [ -e $handlers/qemu-$cpu ] || update-binfmts --enable qemu-$cpu
 
 sysroot=$build/sysroot
-if [ ! -e "$sysroot.made" ]; then
-    rm -rf "$sysroot"
+made=$sysroot-$(echo "$BUILD_PACKAGES" | cksum | cut -d ' ' -f 1).made
+if [ ! -e "$made" ]; then
+    rm -rf "$sysroot" "$sysroot"-*.made
     mkdir -p "$build"
     # shellcheck disable=SC2046
     mmdebstrap --quiet --variant=extract --architectures="$arch" --include="$(
         echo libc6-dev libgcc-12-dev check $(echo "$BUILD_PACKAGES" | tr ' ' '\n' | grep '^lib.*-dev$') | tr ' ' ,
     )" bookworm "$sysroot" "deb ${MIRROR:-http://deb.debian.org/debian} bookworm main"
     rm -rf "$sysroot/dev" "$sysroot/tmp" "$sysroot/var"
-    touch "$sysroot.made"
+    touch "$made"
 fi
 cmake -G Ninja -S . -B "$build" -DCMAKE_TOOLCHAIN_FILE=cmake/toolchains/$file.cmake -DMW_SYSROOT="$sysroot" \
     -DCMAKE_BUILD_TYPE=Debug -DMW_WERROR=ON >"$build/configure.log" || {
