@@ -80,9 +80,9 @@ static const char *const refused[] = {
     "set_robust_list", /* pthread_create, for locks between processes */
     "geteuid",         /* SQLite, whether to give its files away */
     "getuid",          /* libsystemd, which says who sends; the kernel does where it does not */
-    "getgid",          "getpid",  /* SQLite and OpenSSL, as one of several seeds */
-    "gettid",          "sysinfo", /* qsort, how much memory it may take */
-    "getsockname",                /* getaddrinfo, in which order to name addresses */
+    "getgid",          "getegid", "getpid", /* SQLite and OpenSSL, as one of several seeds */
+    "gettid",          "sysinfo",           /* qsort, how much memory it may take */
+    "getsockname",                          /* getaddrinfo, in which order to name addresses */
     "faccessat2",
 };
 
