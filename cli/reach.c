@@ -41,7 +41,7 @@ int64_t reach_now_us(void)
 
 void reach_pause(int64_t for_us)
 {
-    struct timespec t = { .tv_sec = for_us / 1000000, .tv_nsec = for_us % 1000000 * 1000 };
+    struct timespec t = { .tv_sec = for_us / 1000000, .tv_nsec = (long)(for_us % 1000000) * 1000 };
     if (for_us > 0)
         nanosleep(&t, NULL);
 }

@@ -35,8 +35,6 @@ endif()
 
 # Newer than Debian 12's: a raw request with a transaction number of its own.
 include(CheckSymbolExists)
-set(CMAKE_REQUIRED_INCLUDES ${MODBUS_INCLUDE_DIRS})
-set(CMAKE_REQUIRED_LIBRARIES ${MODBUS_LINK_LIBRARIES})
+set(CMAKE_REQUIRED_LIBRARIES PkgConfig::MODBUS)
 check_symbol_exists(modbus_send_raw_request_tid modbus.h MW_MODBUS_NUMBERS_TRANSACTIONS)
-unset(CMAKE_REQUIRED_INCLUDES)
 unset(CMAKE_REQUIRED_LIBRARIES)

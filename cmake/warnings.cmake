@@ -13,6 +13,12 @@ target_compile_options(mw_flags INTERFACE
   -ffp-contract=off -fno-math-errno
   -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
 
+# Debian 12's armhf keeps time in 32 bits, which end in January 2038, unless it is asked: daemon/clock.c
+# insists. No library hands us a time_t or an off_t, so that this is ours alone.
+if(MW_HOST AND CMAKE_SIZEOF_VOID_P EQUAL 4)
+  target_compile_definitions(mw_flags INTERFACE _FILE_OFFSET_BITS=64 _TIME_BITS=64)
+endif()
+
 if(MW_WERROR)
   target_compile_options(mw_flags INTERFACE -Werror)
 endif()

@@ -2,12 +2,15 @@
 #define _DEFAULT_SOURCE /* adjtimex */
 #include "daemon/clock.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
+
+static_assert(sizeof(time_t) >= 8, "32 bits end in January 2038: -D_TIME_BITS=64");
 
 static int64_t read_us(clockid_t id)
 {

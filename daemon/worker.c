@@ -35,7 +35,8 @@ static void wait_for(struct worker *worker, int64_t wait_us)
         n += worker->stage.descriptors(worker->stage.ctx, fds + 1, STAGE_MAX_DESCRIPTORS);
     if (wait_us > BEAT_US)
         wait_us = BEAT_US;
-    struct timespec timeout = { wait_us / 1000000, wait_us % 1000000 * 1000 };
+    struct timespec timeout = { .tv_sec = wait_us / 1000000,
+                                .tv_nsec = (long)(wait_us % 1000000) * 1000 };
     if (ppoll(fds, n, wait_us > 0 ? &timeout : &(struct timespec){ 0 }, NULL) > 0 &&
         fds[0].revents) {
         uint64_t count;

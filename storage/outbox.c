@@ -108,7 +108,7 @@ static int make_way(struct db *db, const struct outbox_message *message, struct 
     while (result == MW_OK && exceeds_limit(db, cost(message->n_bytes)))
         result = drop_victim(db, message->severity, *ret_reason, gap);
     while (result == MW_OK) {
-        result = db_room(db, cost(message->n_bytes), ROOM_FOR_OUTBOX, true);
+        result = db_room(db, (size_t)cost(message->n_bytes), ROOM_FOR_OUTBOX, true);
         if (result != MW_ERR_NO_SPACE)
             return result;
         *ret_reason = MW_GAP_STORE_FULL;
@@ -350,7 +350,7 @@ int outbox_dead_letter(struct db *db, uint64_t seq, uint8_t reason)
     if (result == MW_ERR_NOT_FOUND)
         return MW_OK;
     if (result == MW_OK)
-        result = db_room(db, cost(n_bytes), ROOM_FOR_OUTBOX, true);
+        result = db_room(db, (size_t)cost(n_bytes), ROOM_FOR_OUTBOX, true);
     if (result == MW_OK)
         result = bury(db, seq, reason);
     else if (result == MW_ERR_NO_SPACE)

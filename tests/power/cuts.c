@@ -229,7 +229,8 @@ static void try_torn(struct hunt *h, const struct power_walk *walk, bool *kept)
         return;
     keep_some(h, kept, n);
     kept[n - 1] = true;
-    power_walk_build(walk, kept, (draw(&h->draws) % (n_sectors - 1) + 1) * POWER_SECTOR_BYTES,
+    power_walk_build(walk, kept,
+                     (size_t)(draw(&h->draws) % (n_sectors - 1) + 1) * POWER_SECTOR_BYTES,
                      &h->state);
     try_state(h, walk, "a subset, last write torn");
 }

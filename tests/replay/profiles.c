@@ -43,6 +43,7 @@ static const struct point_config *find(const struct config *c, const char *name)
     for (size_t i = 0; i < c->n_points; i++)
         if (strcmp(c->points[i].name, name) == 0)
             return &c->points[i];
+    ck_abort_msg("no point '%s'", name);
     return NULL;
 }
 

@@ -13,6 +13,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef SYS_clock_gettime64 /* 32-bit processors: the older call fills 32-bit times */
+#define CALL SYS_clock_gettime64
+#else
+#define CALL SYS_clock_gettime
+#endif
+
 static int read_file(long long *ret_offset_us)
 {
     int confirmed = 0;
@@ -30,7 +36,7 @@ static int read_file(long long *ret_offset_us)
 int clock_gettime(clockid_t id, struct timespec *ret_time)
 {
     long long offset_us = 0;
-    if (syscall(SYS_clock_gettime, id, ret_time) != 0)
+    if (syscall(CALL, id, ret_time) != 0)
         return -1;
     if (id != CLOCK_REALTIME)
         return 0;

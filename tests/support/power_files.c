@@ -3,6 +3,7 @@
 #include "support/power_disk.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,7 +76,7 @@ static void name_node(struct power_files *files, const char *name, int node)
     assert(files->n_entries < POWER_NAMES_MAX);
     struct power_entry *entry = &files->entries[files->n_entries++];
     *entry = (struct power_entry){ .node = node };
-    strncpy(entry->name, name, sizeof entry->name - 1);
+    snprintf(entry->name, sizeof entry->name, "%s", name);
 }
 
 void power_files_apply(struct power_files *files, const struct power_op *op, size_t n_bytes)

@@ -18,6 +18,7 @@ ALLOWED = re.compile("|".join([
     r"mem(cpy|move|set|cmp|chr)", r"strlen|strn?cmp",
     r"__mem(cpy|move|set)_chk|__stack_chk_fail|__stack_chk_guard",  # hardening
     r"__assert_fail|_GLOBAL_OFFSET_TABLE_",
+    r"__(aeabi|aarch64)_\w+",  # libgcc: division on 32-bit Arm, atomics on either side of Armv8.1
     # what sanitizers and coverage put in
     r"__(asan|ubsan|tsan|msan|lsan|sanitizer|sancov|gcov|llvm)_\w+",
 ]))
