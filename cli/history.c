@@ -27,7 +27,7 @@ static const char USAGE[] =
     "                 and greatest value; kept for 30 days. The default\n"
     "  --step 1h      the same of each hour; kept for three years\n"
     "  --step raw     a line for each frame, as far as store.history and store.write_budget let;\n"
-    "                 'millwright train --csv FILE --ignore score' learns from it\n"
+    "                 'millwright train' learns from it, without the column score\n"
     "  --from TIME    UTC, 2026-01-31 or 2026-01-31T12:30:00, or so long ago: 90min, 12h, 7d.\n"
     "                 Default 1h with raw, 1d with 10min, 30d with 1h\n"
     "  --to TIME      up to, not including; default now\n"
