@@ -107,8 +107,9 @@ static const char *const steps[] = {
     " n_frames INTEGER NOT NULL,"
     " bytes BLOB NOT NULL) STRICT;"
     "INSERT INTO counter VALUES ('rollup_day', 0);",
-    "ALTER TABLE outbox ADD COLUMN subject TEXT;"
-    "CREATE INDEX outbox_subject ON outbox (subject, seq);",
+
+    ("ALTER TABLE outbox ADD COLUMN subject TEXT;"
+     "CREATE INDEX outbox_subject ON outbox (subject, seq);"),
 };
 
 int migrations_newest(void)
