@@ -128,7 +128,7 @@ static int allow_in_part(scmp_filter_ctx filter)
                                  SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
     for (size_t i = 0; !error && i < N_ELEMENTS(families); i++)
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                                 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+                                 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i], 0));
     return error;
 }
 
