@@ -340,7 +340,7 @@ static int make_uplink(struct gateway *g, const struct clock_time *now)
     g->link.stage = uplink_stage(g->uplink_stage);
     g->store_stage->outbox_orders = &g->uplink_stage->outbox_orders;
     g->uplink_stage->outbox_news = &g->store_stage->news;
-    g->uplink_stage->highest = g->store_stage->highest; /* what waits already is no news */
+    g->uplink_stage->feed.highest = g->store_stage->highest; /* what waits already is no news */
     g->uplink_stage->machine_news = &g->pipeline->link_news;
     return MW_OK;
 }

@@ -26,39 +26,11 @@
 
 /* ---- what comes from others ---- */
 
-static bool was_passed(const struct uplink_stage *s, uint64_t seq)
-{
-    for (size_t i = 0; i < s->n_passed; i++)
-        if (s->passed[i] == seq)
-            return true;
-    return false;
-}
-
-/* The answer takes the place of what was there, from its first message on. */
-static void take_answer(struct uplink_stage *s, const struct outbox_news *news)
-{
-    if (!s->answering)
-        s->n_cache = s->next = 0;
-    s->answering = true;
-    if (news->kind == OUTBOX_MESSAGE && s->n_cache < OUTBOX_BATCH &&
-        !was_passed(s, news->message.seq))
-        s->cache[s->n_cache++] = news->message;
-    if (news->kind != OUTBOX_SERVED)
-        return;
-    s->requested = s->answering = false;
-    s->complete = !news->more;
-    s->n_passed = 0;
-}
-
 static void take_outbox_news(struct uplink_stage *s)
 {
     struct outbox_news news;
-    while (mw_ring_pop(s->outbox_news, &news)) {
-        if (news.highest > s->highest)
-            s->highest = news.highest;
-        if (news.kind != OUTBOX_HIGHEST && news.request == s->request && s->requested)
-            take_answer(s, &news);
-    }
+    while (mw_ring_pop(s->outbox_news, &news))
+        feed_take(&s->feed, &news);
 }
 
 void uplink_stage_take_news(struct uplink_stage *s)
@@ -84,77 +56,14 @@ static bool send_order(struct uplink_stage *s, const struct outbox_order *order)
     return !s->holds;
 }
 
-static const struct outbox_message *first_cached(const struct uplink_stage *s)
-{
-    return !s->stale && s->next < s->n_cache ? &s->cache[s->next] : NULL;
-}
-
-/* Whether to ask the store what goes next: nothing is known, little is left, or there is news. What
- * storage was told before is behind the question, so it names nothing that was acknowledged. */
-static bool should_ask(const struct uplink_stage *s)
-{
-    bool little = !s->complete && s->n_cache - s->next < OUTBOX_BATCH / 3;
-    return s->link.state == LINK_UP && !s->link.announce && !s->requested && !s->holds &&
-           s->link.n_pending == 0 && (s->stale || little || s->highest > s->asked_highest);
-}
-
 static void ask(struct uplink_stage *s)
 {
-    struct outbox_order order = { .kind = OUTBOX_WANT, .request = ++s->request };
-    order.ask.live_above = s->live_above;
-    for (uint32_t i = 0; i < s->link.n_flights; i++)
-        order.ask.flying[order.ask.n_flying++] = s->link.flights[i].seq;
-    if (s->stale)
-        s->n_cache = s->next = 0;
-    s->stale = s->answering = false;
-    s->requested = true;
-    s->n_passed = 0;
-    s->asked_highest = s->highest;
+    struct outbox_order order;
+    bool may = s->link.state == LINK_UP && !s->link.announce && !s->holds && s->link.n_pending == 0;
+    if (!may || !feed_should_ask(&s->feed))
+        return;
+    feed_ask(&s->feed, &s->link, &order);
     send_order(s, &order);
-}
-
-/* The connection is new, or a message was refused: what is in the cache, and what is on its way,
- * may not be what goes next. */
-static void forget_cache(struct uplink_stage *s)
-{
-    s->stale = true;
-    s->complete = s->requested = false;
-    s->request++;
-}
-
-/* Acknowledged late: it needs not be handed over any more. */
-static void drop_cached(struct uplink_stage *s, uint64_t seq)
-{
-    for (size_t i = s->next; i < s->n_cache; i++) {
-        if (s->cache[i].seq != seq)
-            continue;
-        memmove(s->cache + s->next + 1, s->cache + s->next, (i - s->next) * sizeof s->cache[0]);
-        s->next++;
-    }
-}
-
-/* The first one was handed over. While a question is open, that comes from the cache of before. */
-static void pass_first(struct uplink_stage *s)
-{
-    if (s->requested && !s->answering) {
-        assert(s->n_passed < OUTBOX_BATCH);
-        s->passed[s->n_passed++] = s->cache[s->next].seq;
-    }
-    s->next++;
-}
-
-static enum link_offer offer_of(const struct outbox_message *message)
-{
-    return message->live ? LINK_OFFER_LIVE : LINK_OFFER_BACKLOG;
-}
-
-static enum link_offer offer(const struct uplink_stage *s)
-{
-    const struct outbox_message *message = first_cached(s);
-    if (message)
-        return offer_of(message);
-    bool none = !s->stale && !s->requested && s->complete && s->highest == s->asked_highest;
-    return none ? LINK_OFFER_NONE : LINK_OFFER_UNKNOWN;
 }
 
 /* ---- publishing ---- */
@@ -180,9 +89,9 @@ static void pass_over(struct uplink_stage *s, const struct outbox_message *messa
 {
     uint64_t seq = message->seq;
     struct broker_event done = { .kind = BROKER_DELIVERED, .epoch = s->link.epoch, .token = seq };
-    link_published(&s->link, seq, offer_of(message), false, now_us);
+    link_published(&s->link, seq, feed_offer(&s->feed), false, now_us);
     link_event(&s->link, &done, now_us);
-    pass_first(s);
+    feed_pass_first(&s->feed);
     if (!s->holds)
         send_order(s, &(struct outbox_order){ .kind = OUTBOX_DEAD, .seq = seq });
 }
@@ -229,9 +138,9 @@ static void publish_message(struct uplink_stage *s, const struct outbox_message 
         pass_over(s, message, now->mono_us);
         return;
     }
-    link_published(&s->link, message->seq, offer_of(message), result < 0, now->mono_us);
+    link_published(&s->link, message->seq, feed_offer(&s->feed), result < 0, now->mono_us);
     if (result >= 0)
-        pass_first(s);
+        feed_pass_first(&s->feed);
 }
 
 static int word_state(struct uplink_stage *s, size_t i, char *ret_topic, char *ret_json)
@@ -365,7 +274,7 @@ static void take_events(struct uplink_stage *s, const struct clock_time *now)
         }
         link_event(&s->link, &event, now->mono_us);
         if (event.kind == BROKER_FAILED)
-            forget_cache(s);
+            feed_forget(&s->feed);
     }
 }
 
@@ -379,13 +288,12 @@ static bool obey(struct uplink_stage *s, const struct link_order *order,
     case LINK_HANG_UP: s->broker.disconnect(s->broker.ctx); return true;
     case LINK_ANNOUNCE:
         s->up_us = now->mono_us;
-        s->live_above = s->highest;
-        forget_cache(s); /* answers on their way belong to the lost connection */
+        feed_connected(&s->feed);
         mark_all(s);
         return true;
-    case LINK_PUBLISH: publish_message(s, first_cached(s), now); return true;
+    case LINK_PUBLISH: publish_message(s, feed_first(&s->feed), now); return true;
     case LINK_ACKNOWLEDGE:
-        drop_cached(s, order->seq);
+        feed_drop(&s->feed, order->seq);
         return send_order(s, &(struct outbox_order){ .kind = OUTBOX_ACK, .seq = order->seq });
     case LINK_DEAD_LETTER:
         return send_order(s, &(struct outbox_order){
@@ -399,11 +307,10 @@ static int64_t work(struct uplink_stage *s, const struct clock_time *now)
     for (int i = 0; i < STEP_MAX; i++) {
         if (s->holds && !send_order(s, &s->held))
             return REPORT_US / 100;
-        if (should_ask(s))
-            ask(s);
+        ask(s);
         if (s->holds)
             return REPORT_US / 100;
-        struct link_order order = link_next(&s->link, offer(s), now->mono_us);
+        struct link_order order = link_next(&s->link, feed_offer(&s->feed), now->mono_us);
         if (!obey(s, &order, now))
             return order.kind == LINK_REST ? order.wait_us : 0;
     }

@@ -8,6 +8,7 @@
 #include "base/ring.h"
 #include "config/config.h"
 #include "config/diff.h"
+#include "daemon/feed.h"
 #include "daemon/messages.h"
 #include "daemon/worker.h"
 #include "uplink/broker.h"
@@ -21,19 +22,7 @@ struct uplink_stage {
     bool has_broker;
     struct link link;
     struct worker *main, *store;
-    /* What goes next, as the store named it: cache[next] first. */
-    struct outbox_message cache[OUTBOX_BATCH];
-    size_t n_cache, next;
-    uint64_t highest, asked_highest; /* newest seq committed: now, and at the newest question */
-    uint64_t live_above;             /* what was committed before the connection is the backlog */
-    uint64_t request;
-    bool requested, answering; /* a question is open; the first of its answer has come */
-    bool stale;                /* the cache is out of date */
-    bool complete;             /* nothing waited but what the cache held */
-    /* Handed over, or acknowledged late, while a question was open: its answer may still name them.
-     */
-    uint64_t passed[OUTBOX_BATCH];
-    size_t n_passed;
+    struct feed feed;
     int64_t up_us;            /* monotonic, of the connection: older alerts are replayed */
     struct outbox_order held; /* an order the store's ring had no room for */
     bool holds;
