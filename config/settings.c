@@ -337,6 +337,7 @@ void settings_machine(const struct machine_config *m, setting_fn *tell, void *ct
     say_file(&t, "model.file", m->model_file);
     say_duration(&t, "model.delay", m->detector.model_delay_us);
     say_truth(&t, "model.level_guard", !m->no_level_guard);
+    say_truth(&t, "model.fine", m->fine);
     say_whole(&t, "model.learn_rows", m->learn_rows);
     say_truth(&t, "trend.enabled", !trend->off);
     say_duration(&t, "trend.interval", trend->interval_us);

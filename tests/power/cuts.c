@@ -362,6 +362,7 @@ static void begin_schema_2(struct hunt *h)
     ck_assert_int_eq(
         sqlite3_exec(sqlite,
                      "PRAGMA locking_mode = EXCLUSIVE;"
+                     "DROP INDEX outbox_subject; ALTER TABLE outbox DROP COLUMN subject;"
                      "DROP INDEX block_window; DROP TABLE channel_set; DROP TABLE rollup;"
                      "DROP TABLE rollup_day; DROP TABLE training_window;"
                      "DELETE FROM counter WHERE name = 'rollup_day';"
