@@ -16,7 +16,7 @@ struct verb {
 static const struct verb VERBS[] = {
     { "ack", verb_ack, "acknowledge the alarms of a machine or device" },
     { "check", verb_check, "check a configuration file; report every error" },
-    { "config", verb_config, "show the settings in force and where they come from; compare two files" },
+    { "config", verb_config, "show every setting in force and its origin; compare two files" },
     { "history", verb_history, "what is kept of a machine: raw, by ten minutes, by hours" },
     { "infer", verb_infer, "run raw int8 rows through a .tflite model" },
     { "learn", verb_learn, "commission a machine from the daemon's history" },

@@ -30,7 +30,7 @@ devices:
               for bus in ("line", "one", "two") for unit in (1, 2, 3))
 CONFIG = """version: 1
 gateway: {{name: gw, site: test, spool: {folder}/spool, socket: {folder}/control}}
-defaults: {{machine: {{period: 200ms}}}}
+defaults: {{machine: {{period: 500ms}}}}
 buses:
   - {{name: line, rtu: {{device: {folder}/line.rtu, baud: 115200, parity: none, stop_bits: 1}}}}
   - {{name: one, tcp: {{host: 127.0.0.1, port: {one}}}{one_more}}}

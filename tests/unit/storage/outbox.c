@@ -186,13 +186,13 @@ START_TEST(an_outbox_of_before_there_were_subjects_is_taken_over)
     ck_assert_int_eq(
         sqlite3_exec(raw,
                      "DROP INDEX outbox_subject; ALTER TABLE outbox DROP COLUMN subject;"
-                     "PRAGMA user_version = 2;",
+                     "PRAGMA user_version = 3;",
                      NULL, NULL, NULL),
         SQLITE_OK);
     sqlite3_close(raw);
     temp_open(&t);
-    ck_assert_int_eq(t.report.migrated_from, 2);
-    ck_assert_int_ge(t.report.migrated_to, 3);
+    ck_assert_int_eq(t.report.migrated_from, 3);
+    ck_assert_int_ge(t.report.migrated_to, 4);
     struct outbox_ask ask = { .live_above = 3 };
     expect_next(t.db, &ask, 16, "1 2 3");
     ck_assert_str_eq(got[0].subject, "");
