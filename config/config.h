@@ -27,7 +27,7 @@ struct machine_config {
     struct mw_detector_config detector; /* n_channels, period, limits, roles */
     struct alarm_config alarm;
     bool no_level_guard; /* levels are not judged beside the residuals: the load varies freely */
-    bool fine;    /* learned networks compute in int16, for smooth signals; default false */
+    bool fine;           /* learned networks compute in int16, for smooth signals; default false */
     uint32_t learn_rows; /* frames that 'learn' trains on; default 1000, at least 400 */
 };
 

@@ -150,12 +150,9 @@ static const struct cyaml_schema_value CHANNEL_ENTRY = {
 };
 
 static const struct cyaml_schema_field MODEL[] = {
-    TEXT(struct raw_model, file),
-    TEXT(struct raw_model, delay),
-    TEXT(struct raw_model, level_guard),
-    TEXT(struct raw_model, fine),
-    TEXT(struct raw_model, learn_rows),
-    CYAML_FIELD_END,
+    TEXT(struct raw_model, file),        TEXT(struct raw_model, delay),
+    TEXT(struct raw_model, level_guard), TEXT(struct raw_model, fine),
+    TEXT(struct raw_model, learn_rows),  CYAML_FIELD_END,
 };
 
 static const struct cyaml_schema_field TREND[] = {

@@ -97,8 +97,9 @@ START_TEST(a_job_becomes_a_model_and_a_report)
     make_folder();
     put_table("pump-1.csv");
     put("pump-1.error", "of an earlier run\n");
-    put("pump-1.job", "# from the daemon\ncsv=pump-1.csv\nrows=0:200\ncontext=temperature\n"
-                      "off=vibration\nwindow=8\nseed=3\nlevel_guard=off\nfine=off\nperiod_us=1000000\n");
+    put("pump-1.job",
+        "# from the daemon\ncsv=pump-1.csv\nrows=0:200\ncontext=temperature\n"
+        "off=vibration\nwindow=8\nseed=3\nlevel_guard=off\nfine=off\nperiod_us=1000000\n");
     ck_assert_int_eq(run(&world), 1);
     ck_assert_int_eq(world.n_done, 1);
     ck_assert_int_eq(world.n_failed, 0);
