@@ -17,6 +17,8 @@ int mw_model_accelerate(struct mw_model *model, uint32_t cpu, void *packed, size
 {
     if (packed && packed_bytes < mw_model_packed_bytes(model, cpu))
         return MW_ERR_NO_MEMORY;
+    if ((uintptr_t)packed % MW_DENSE_PACKED_ALIGN != 0)
+        return MW_ERR_INVALID;
     uint8_t *at = packed;
     for (uint32_t i = 0; i < model->n_layers; i++) {
         struct mw_dense_s8 *layer = mw_model_layer(model, i);

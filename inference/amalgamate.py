@@ -38,7 +38,7 @@ OPTIONS = {
 LICENCE = "/* SPDX-License-Identifier: Apache-2.0 */\n"
 
 HEADER = LICENCE + """\
-/* Millwright's engine, version {version}: runs int8 .tflite files on any processor with a C11 compiler.
+/* Millwright's engine, version {version}: runs int8 .tflite files on any processor that GCC or Clang has C11 for.
  * Made by inference/amalgamate.py of the Millwright source; do not edit, change the source.
  * How to use it: docs/ENGINE-quickstart.md. Which models it runs: docs/SPEC-model.md.
  *

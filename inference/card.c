@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inference/card.h"
+#include "base/utf8.h"
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -36,14 +37,16 @@ static bool within(float v, float least, float most)
     return v >= least && v <= most; /* false for NaN */
 }
 
-/* A name a person can read: 1 character at least, no control characters; UTF-8 passes. */
+/* A name a person can read: so many bytes at least, UTF-8, no control characters. */
 static bool readable(const char *text, size_t least)
 {
-    size_t n = strlen(text);
-    for (size_t i = 0; i < n; i++)
-        if ((unsigned char)text[i] < 0x20 || (unsigned char)text[i] == 0x7f)
+    const unsigned char *s = (const unsigned char *)text;
+    for (size_t n; *s; s += n) {
+        n = mw_utf8_length(s);
+        if (n == 0 || *s < 0x20 || *s == 0x7f)
             return false;
-    return n >= least;
+    }
+    return (size_t)(s - (const unsigned char *)text) >= least;
 }
 
 static const char *flaw_of_channels(const struct mw_card *card)

@@ -89,11 +89,11 @@ static void gather(const struct conv *c, const int8_t *image, int32_t y, int32_t
     __builtin_memset(c->row, c->layer.in_zero, c->layer.n_in);
     for (int32_t ky = 0; ky < c->filter_h; ky++) {
         int32_t iy = y + ky * c->dilation_h;
-        const int8_t *line = image + (ptrdiff_t)iy * c->in_w * c->in_c;
         for (int32_t kx = 0; kx < c->filter_w; kx++, at += depth) {
             int32_t ix = x + kx * c->dilation_w;
             if (iy >= 0 && iy < c->in_h && ix >= 0 && ix < c->in_w)
-                __builtin_memcpy(at, line + (size_t)ix * depth, depth);
+                __builtin_memcpy(at, image + ((size_t)iy * (size_t)c->in_w + (size_t)ix) * depth,
+                                 depth);
         }
     }
 }

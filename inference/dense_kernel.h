@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kernels of FULLY_CONNECTED int8, and which of them a processor can run. Called by model.c
- * when a model is loaded; afterwards a layer is one call through a pointer. What the processor
- * has is the caller's word (the programs ask the operating system, firmware knows its core); a
- * wrong word ends in an illegal instruction. Every kernel gives the bytes of the reference in
- * dense_s8.h. docs/ENGINE-kernels.md shows how each works. */
+/* The kernels of FULLY_CONNECTED int8, and which of them a processor can run. Called by
+ * accelerate.c when a model is loaded; afterwards a layer is one call through a pointer. What the
+ * processor has is the caller's word (the programs ask the operating system, firmware knows its
+ * core); a wrong word ends in an illegal instruction. Every kernel gives the bytes of the reference
+ * in dense_s8.h. docs/ENGINE-kernels.md shows how each works. */
 #ifndef MW_INFERENCE_DENSE_KERNEL_H
 #define MW_INFERENCE_DENSE_KERNEL_H
 
@@ -59,8 +59,10 @@ extern const struct mw_dense_kernel mw_dense_dsp_packed;
 extern const struct mw_dense_kernel mw_dense_mve;
 
 /* The DSP kernel takes every layer and needs no memory: what stands behind it would only be flash.
- */
-#if defined(__ARM_FEATURE_DSP) && !defined(__ARM_FEATURE_MVE) && __ARM_ARCH_PROFILE == 'M'
+ * It loads words from any address: not where the compiler was told to avoid that, as firmware is
+ * that lets unaligned access trap (-mno-unaligned-access). */
+#if defined(__arm__) && defined(__ARM_FEATURE_DSP) && !defined(__ARM_FEATURE_MVE) && \
+    __ARM_ARCH_PROFILE == 'M' && defined(__ARM_FEATURE_UNALIGNED) && !defined(__ARM_BIG_ENDIAN)
 #define MW_DENSE_HAS_DSP
 #endif
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* FULLY_CONNECTED on int8: the reference kernel. Called by model.c for layers it has checked. */
+/* FULLY_CONNECTED on int8: the reference kernel. Called by dense_kernel.c for layers that prepare
+ * has checked. */
 #ifndef MW_INFERENCE_DENSE_S8_H
 #define MW_INFERENCE_DENSE_S8_H
 

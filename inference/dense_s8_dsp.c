@@ -7,7 +7,7 @@
  * The inner loop is assembly: it needs all fourteen registers, which no compiler gives it. */
 #include "inference/dense_kernel.h"
 
-#if defined(__arm__) && defined(__ARM_FEATURE_DSP) && __ARM_ARCH_PROFILE == 'M'
+#ifdef MW_DENSE_HAS_DSP
 
 #include "inference/dense_finish.h"
 
@@ -41,6 +41,14 @@ static_assert(sizeof(struct dot) == 40 && _Alignof(struct dot) == 4, "the loop's
     "sxtab16 r11, r5, r11, ror #8\n" WEIGHTS("[r0, r1]", "r7") WEIGHTS("[r0, r1, lsl #1]", "r8") \
         WEIGHTS("[r0], #4", "r6") WEIGHTS("[r2], #4", "r9")
 
+/* An error of the assembler's otherwise; Clang's knows no .if of labels, GCC's warns of an empty
+ * .space. */
+#ifdef __clang__
+#define FOUR_IS_92_BYTES ".space (2b - 1b) - 4 * 92\n.space 4 * 92 - (2b - 1b)\n"
+#else
+#define FOUR_IS_92_BYTES ".if 2b - 1b - 4 * 92\n.error \"FOUR is not 92 bytes\"\n.endif\n"
+#endif
+
 /* dot->acc[r] += row r times (x - zero) up to the end. Words may be unaligned. Sixteen inputs a
  * turn; the first turn begins where as many are left of it as the inputs have beyond whole turns.
  * FOUR has 23 instructions of four bytes. */
@@ -61,10 +69,7 @@ static __attribute__((naked, noinline)) void dot_rows(__attribute__((unused)) st
                      "3: pop {r0}\n"
                      "adds r0, #24\n"
                      "stm r0, {r6-r9}\n"
-                     "pop {r4-r11, pc}\n"
-                     ".if 2b - 1b - 4 * 92\n"
-                     ".error \"FOUR is not 92 bytes\"\n"
-                     ".endif\n");
+                     "pop {r4-r11, pc}\n" FOUR_IS_92_BYTES);
 }
 
 static int32_t dot1(const int8_t *w, const int8_t *x, uint32_t n, int32_t zero)
@@ -126,13 +131,13 @@ static inline void finish_four(const struct mw_dense_s8 *layer, const struct usu
     __asm__("bfi %0, %1, #8, #8\n"
             "bfi %0, %2, #16, #8\n"
             "bfi %0, %3, #24, #8\n"
-            : "+r"(four)
+            : "+&r"(four)
             : "r"(v[1]), "r"(v[2]), "r"(v[3]));
     __asm__("ssub8 %0, %1, %2\n"
             "sel %0, %1, %2\n"
             "ssub8 %1, %3, %0\n"
             "sel %0, %0, %3\n"
-            : "=&r"(clamped), "+r"(four)
+            : "=&r"(clamped), "+&r"(four)
             : "r"(u->least), "r"(u->most));
     __builtin_memcpy(y, &clamped, ROWS); /* a Cortex-M is little-endian */
 }

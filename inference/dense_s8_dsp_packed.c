@@ -10,8 +10,7 @@
  * inputs beyond the last are 0. */
 #include "inference/dense_kernel.h"
 
-#if defined(__arm__) && defined(__ARM_FEATURE_DSP) && __ARM_ARCH_PROFILE == 'M' && \
-    !defined(__ARM_FEATURE_MVE) && !defined(MW_ENGINE_DENSE_ONLY)
+#if defined(MW_DENSE_HAS_DSP) && !defined(MW_ENGINE_DENSE_ONLY)
 
 #include "inference/dense_finish.h"
 

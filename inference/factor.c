@@ -52,5 +52,7 @@ int32_t mw_fixed(float value, int32_t bits, int32_t limit)
 int64_t mw_fixed_wide(double value, int32_t bits)
 {
     double scaled = value * (double)(INT64_C(1) << bits);
+    if (scaled >= 0x1p52 || scaled <= -0x1p52)
+        return (int64_t)scaled; /* is whole, and a half more could be rounded up */
     return (int64_t)(scaled + (scaled < 0.0 ? -0.5 : 0.5));
 }

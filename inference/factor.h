@@ -14,7 +14,7 @@ struct mw_factor {
 
 #define MW_FACTOR_MOST 0x1p30
 
-/* real: finite, above 0; what is above MW_FACTOR_MOST becomes that. */
+/* real: finite, 0 or more; what is above MW_FACTOR_MOST becomes that. */
 struct mw_factor mw_factor_of(double real);
 
 /* v times a factor of 1/2 and more, rounded down; saturates at +-2^62. |v| <= 2^62. */

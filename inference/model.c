@@ -193,7 +193,8 @@ int mw_model_init(struct mw_model *ret_model, const uint8_t *bytes, size_t n_byt
         return mw_fault(ret_why, MW_ERR_NO_MEMORY,
                         "the model needs # bytes of memory, # were given", (int64_t)l.n_memory,
                         (int64_t)memory_bytes);
-    assert((uintptr_t)memory % 8 == 0);
+    if ((uintptr_t)memory % 8 != 0)
+        return mw_fault(ret_why, MW_ERR_INVALID, "the memory is not aligned to 8", 0, 0);
     uint8_t *base = memory, *arena = base + align8(l.build.n_used);
     if (l.n_memory > 0) {
         result = build_all(&l.file, &l.plan, rounding, base, arena, &l.build, ret_why);

@@ -85,9 +85,10 @@ struct mw_model {
 int mw_model_measure(const uint8_t *bytes, size_t n_bytes, size_t *ret_memory_bytes,
                      struct mw_model_fault *ret_why);
 
-/* Verifies and prepares. memory: aligned to 8, at least what mw_model_measure said; else
- * MW_ERR_NO_MEMORY with both numbers in *ret_why. Borrows bytes and memory while the model is in
- * use. *ret_model is untouched on failure. */
+/* Verifies and prepares. memory: at least what mw_model_measure said, else MW_ERR_NO_MEMORY with
+ * both numbers in *ret_why; aligned to 8, else MW_ERR_INVALID. Borrows bytes and memory while the
+ * model is in use. *ret_model is untouched on failure. A model works in its memory: it runs in one
+ * thread at a time; two threads take two of them, over the same bytes. */
 int mw_model_init(struct mw_model *ret_model, const uint8_t *bytes, size_t n_bytes,
                   enum mw_rounding rounding, void *memory, size_t memory_bytes,
                   struct mw_model_fault *ret_why);

@@ -7,8 +7,8 @@
  *   MW_ENGINE_DENSE_ONLY  int8 FULLY_CONNECTED alone, each layer reading what the one before it
  *                         wrote; other models are refused, as everywhere
  *   MW_ENGINE_NO_WORDS    refusals have no text: the result says all, and operators are numbers
- *   MW_ENGINE_ONE_KERNEL  only the kernel for this core that needs no packed weights: DSP where the
- *                         compiler's core has it, tuned C elsewhere; every layer has it from the
+ *   MW_ENGINE_ONE_KERNEL  only the kernel for this core that needs no packed weights: DSP on
+ *                         Cortex-M4, M7 and M33, tuned C elsewhere; every layer has it from the
  *                         beginning and nothing is there to choose
  *   MW_ENGINE_TINY        all three */
 #ifdef MW_ENGINE_TINY

@@ -8,7 +8,9 @@
 static_assert((-1 >> 1) == -1, "rounding needs an arithmetic right shift");
 static_assert(sizeof(double) == 8 && DBL_MANT_DIG == 53, "double is IEEE 754 binary64");
 static_assert(sizeof(float) == 4 && FLT_MANT_DIG == 24, "float is IEEE 754 binary32");
-static_assert(FLT_EVAL_METHOD == 0, "a float operation is rounded to float");
+/* 16: _Float16 operations too are rounded to their type, which changes nothing for float. */
+static_assert(FLT_EVAL_METHOD == 0 || FLT_EVAL_METHOD == 16,
+              "a float operation is rounded to float");
 
 struct mw_multiplier mw_quantize_multiplier(double real, enum mw_rounding rounding)
 {

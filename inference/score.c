@@ -162,11 +162,12 @@ static int64_t rebuilt_sum(const struct mw_score *score, size_t k)
     size_t n = score->n_scored, end = score->card.window * n;
     int32_t sum = -score->model.out.zero * (int32_t)score->card.window; /* within 2^22 */
     if (score->model.out_type == MW_INT8) {
-        const int8_t *at = score->rebuilt.s8 + k, *last = score->rebuilt.s8 + end;
-        for (; at + 3 * n < last; at += 4 * n)
-            sum += at[0] + at[n] + at[2 * n] + at[3 * n];
-        for (; at < last; at += n)
-            sum += *at;
+        const int8_t *at = score->rebuilt.s8;
+        size_t i = k;
+        for (; i + 3 * n < end; i += 4 * n)
+            sum += at[i] + at[i + n] + at[i + 2 * n] + at[i + 3 * n];
+        for (; i < end; i += n)
+            sum += at[i];
     } else
         for (size_t i = k; i < end; i += n)
             sum += score->rebuilt.s16[i];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "training/csv.h"
+#include "base/utf8.h"
 
 #include "base/result.h"
 #include "training/infile.h"
@@ -103,6 +104,14 @@ static int add_name(struct parser *p, struct span cell)
     char *name = csv->names[csv->n_columns];
     memcpy(name, cell.at, cell.n);
     name[cell.n] = '\0';
+    for (size_t i = 0, n; i < cell.n; i += n) {
+        n = mw_utf8_length((const unsigned char *)name + i);
+        if (n == 0)
+            return fault(p->why, MW_ERR_FORMAT,
+                         "%u: the name of column %u is not UTF-8; is it "
+                         "Latin-1?",
+                         p->line, csv->n_columns + 2);
+    }
     if (csv_column(csv, name) >= 0)
         return fault(p->why, MW_ERR_FORMAT, "%u:%s: the name occurs twice", p->line,
                      show(cell).text);

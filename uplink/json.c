@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "uplink/json.h"
 #include "base/result.h"
+#include "base/utf8.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -22,31 +23,6 @@ static void put_text(struct json *j, const char *text)
     put(j, text, strlen(text));
 }
 
-/* Bytes of the UTF-8 sequence at s (Unicode 15, table 3-7), or 0 where it is none. A terminator
- * in the middle is never a continuation byte, so nothing is read behind it. */
-static size_t utf8_length(const unsigned char *s)
-{
-    if (s[0] < 0x80)
-        return 1;
-    if (s[0] < 0xc2 || s[0] > 0xf4)
-        return 0;
-    unsigned char low = 0x80, high = 0xbf;
-    switch (s[0]) {
-    case 0xe0: low = 0xa0; break;
-    case 0xed: high = 0x9f; break;
-    case 0xf0: low = 0x90; break;
-    case 0xf4: high = 0x8f; break;
-    default: break;
-    }
-    if (s[1] < low || s[1] > high)
-        return 0;
-    size_t n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-    for (size_t i = 2; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    return n;
-}
-
 static void put_escaped(struct json *j, unsigned char c)
 {
     char text[8] = { '\\', (char)c };
@@ -60,7 +36,7 @@ static void put_quoted(struct json *j, const char *value)
     const unsigned char *s = (const unsigned char *)value;
     put(j, "\"", 1);
     while (*s) {
-        size_t n = utf8_length(s);
+        size_t n = mw_utf8_length(s);
         if (n == 0) {
             put_text(j, "\xef\xbf\xbd");
             n = 1;

@@ -27,6 +27,7 @@ TARGETS = {
     "x86-64-vnni": ["gcc", "-march=icelake-server"],
     "clang": ["clang"],
     "clang-avx2": ["clang", "-march=x86-64-v3"],
+    "clang-cortex-m4": ["clang", "--target=arm-none-eabi", "-mcpu=cortex-m4", "-mthumb", "-ffreestanding"],
 }
 
 

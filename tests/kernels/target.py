@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHARED = pathlib.Path(os.environ.get("MW_SHARED", ROOT.parent / "shared"))
 MODEL = SHARED / "models" / "ad01_int8.tflite"
 
-# enum mw_cpu of inference/dense_kernel.h
+# enum mw_cpu of inference/cpu.h
 ROWS, AVX2, VNNI, NEON, DOTPROD, DSP, MVE = (1 << i for i in range(7))
 NO_PACKED = 1 << 31  # of kernel-engine: no memory for packed weights
 
