@@ -257,6 +257,8 @@ static int replay(const struct arguments *a, const struct loaded *m, const struc
     int result, status = match(a, &m->card, table, &frames);
     if (status != EX_OK)
         return status;
+    if (a->has_from && a->from >= table->n_rows)
+        return fail(EX_DATAERR, a->csv, "has no row to begin with: --from is behind the last");
     struct mw_score *score = malloc(sizeof *score);
     if (!score)
         return fail(EX_OSERR, a->csv, strerror(ENOMEM));

@@ -33,8 +33,7 @@ static const char HELP[] =
     "  --no-ae              no network: judge the window means alone\n"
     "  --level-guard on|off judge window means beside the network; off for varying load;\n"
     "                       default on\n"
-    "  --fine on|off the network computes in int16, for smooth signals; default\n"
-    "                       off\n"
+    "  --fine on|off        the network computes in int16, for smooth signals; default off\n"
     "  --json               the report as JSON\n"
     "  --spool DIR          run every NAME.job in DIR, see docs/SPEC-model.md\n";
 

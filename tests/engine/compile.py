@@ -15,8 +15,8 @@ import targets
 BUILDS = ["-O0", "-std=gnu17 -Os", "-O2 -DNDEBUG", "-Os -DMW_ENGINE_NO_WORDS -DMW_ENGINE_ONE_KERNEL",
           "-Os -DNDEBUG -DMW_ENGINE_TINY"]
 MEMORY = {"memcpy", "memmove", "memset", "memcmp"}
-PUBLIC = {"mw_model_measure", "mw_model_init", "mw_model_dense", "mw_model_layer", "mw_model_run", "mw_model_run_traced",
-          "mw_model_accelerate", "mw_model_packed_bytes", "mw_quantize_s8", "mw_dequantize_s8",
+PUBLIC = {"mw_model_measure", "mw_model_init", "mw_model_dense", "mw_model_layer", "mw_model_run",
+          "mw_model_run_traced", "mw_model_accelerate", "mw_model_packed_bytes", "mw_quantize_s8", "mw_dequantize_s8",
           "mw_result_text"}
 
 
