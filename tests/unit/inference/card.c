@@ -157,6 +157,7 @@ START_TEST(every_range_is_checked)
     SPOIL(card.channels[0].longest_run = 0);
     SPOIL(card.channels[0].name[0] = '\0');
     SPOIL(card.channels[0].name[0] = '\n');
+    SPOIL(card.channels[0].name[0] = '\xe9');
     SPOIL(strcpy(card.channels[1].name, "vibration"));
 }
 END_TEST

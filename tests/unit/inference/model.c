@@ -308,6 +308,10 @@ START_TEST(too_little_memory_is_said_with_both_numbers)
         MW_ERR_NO_MEMORY);
     ck_assert_str_eq(why.text, expected);
     ck_assert_uint_eq(model.n_layers, 99);
+    ck_assert_int_eq(mw_model_init(&model, b.bytes, b.n, MW_ROUNDING_DOUBLE, (uint8_t *)memory + 4,
+                                   n_memory, &why),
+                     MW_ERR_INVALID);
+    ck_assert_str_eq(why.text, "the memory is not aligned to 8");
 }
 END_TEST
 

@@ -94,6 +94,8 @@ START_TEST(what_is_wrong_is_said_with_line_and_column)
     refused("t\n", "1: one column only; a time and a value are the least, separated by ; or ,");
     refused("t;a;\n", "1: column 3 has no name");
     refused("t;a;a\n", "1:a: the name occurs twice");
+    refused("t;a;Temp\xe9rature\n", "1: the name of column 3 is not UTF-8; is it Latin-1?");
+    refused("t;a;cut\xc3\n", "1: the name of column 3 is not UTF-8; is it Latin-1?");
     refused("t;a\n", "1: no row follows the names");
     refused("t;a\n2020-01-01 00:00:00;1,5\n", "2:a: '1,5' is not a number");
     refused("t;a\n2020-01-01 00:00:00;0x1p3\n", "2:a: '0x1p3' is not a number");
