@@ -143,10 +143,10 @@ def run(programs, folder):
         bench.settings["machines"]["one", 2] = "channels: [{point: vel_rms_z, limits: {high: 50}}]"
         changes = bench.change()
         assert changes == ["machine one-m2: vel_rms_z.limits.high: none -> 50"], changes
-        time.sleep(1)
+        wait_until(lambda: all(m["frames"] > seen[name]["frames"] for name, m in bench.machines().items()) and
+                   all(b["slots_run"] > before[name]["slots_run"] for name, b in bench.buses().items()),
+                   30, "polls of all buses and frames of all machines")
         untouched(bench, before, ("line", "one", "two"))
-        for name, m in bench.machines().items():
-            assert m["frames"] > seen[name]["frames"], (name, m["frames"], seen[name]["frames"])
 
         # A wire: the other two do not notice.
         before, seen = bench.buses(), bench.machines()
