@@ -39,12 +39,15 @@ def accepts(port):
 
 
 class Cable(threading.Thread):
-    """A TCP relay on loopback: the cable between gateway and broker. cut() pulls it, mend() plugs
-    it in again."""
+    """A TCP relay on loopback: the cable between gateway and broker. cut() pulls it, half_open() loses
+    what is sent without a word to either side, mend() plugs it in again."""
+
+    UP, DOWN = "up", "down"
 
     def __init__(self, target):
         super().__init__(daemon=True)
         self.target, self.port, self.whole = target, 0, True
+        self.lost = frozenset()  # directions, of UP (to the broker) and DOWN
         self.ready = threading.Event()
         self.writers = set()
         self.start()
@@ -59,9 +62,11 @@ class Cable(threading.Thread):
         self.ready.set()
         self.loop.run_forever()
 
-    async def pump(self, reader, writer):
+    async def pump(self, reader, writer, direction):
         try:
             while data := await reader.read(65536):
+                if direction in self.lost:
+                    continue
                 writer.write(data)
                 await writer.drain()
         except OSError:
@@ -79,7 +84,8 @@ class Cable(threading.Thread):
             return
         pair = {writer, up_writer}
         self.writers |= pair
-        await asyncio.gather(self.pump(reader, up_writer), self.pump(up_reader, writer))
+        await asyncio.gather(self.pump(reader, up_writer, self.UP),
+                             self.pump(up_reader, writer, self.DOWN))
         self.writers -= pair
 
     def _cut(self):
@@ -90,8 +96,15 @@ class Cable(threading.Thread):
         self.whole = False
         self.loop.call_soon_threadsafe(self._cut)
 
+    def half_open(self, *directions):
+        """Bytes of these directions vanish from now on, on old and on new connections."""
+        self.whole, self.lost = True, frozenset(directions)
+
     def mend(self):
-        self.whole = True
+        """What lost bytes cannot go on: its peers reset it."""
+        if self.lost:
+            self.loop.call_soon_threadsafe(self._cut)
+        self.whole, self.lost = True, frozenset()
 
 
 class Messages(threading.Thread):

@@ -5,7 +5,8 @@
  *   MW_FAULT_AT     number of the call that fails, from 1; 0: none
  *   MW_FAULT_FILE   the number of calls is written here at the end, as text
  * A process that dies says where, on standard error. Where the allocation that fails is Paho's own,
- * MW_FAULT_FILE with ".paho" behind it is made first: 1.3.12 uses some without a look.
+ * MW_FAULT_FILE with ".paho" behind it is made first: 1.3.12 uses some without a look. Those of
+ * libseccomp are neither counted nor made to fail: it leaves a rule out then, and does not say so.
  * glibc only: its own names for the allocator need no look-up, which would itself allocate. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -37,7 +38,9 @@ static struct {
     bool memory, disk;
     long fail_at;
     char file[256], paho_file[272];
-    uintptr_t paho_begin, paho_end;
+    struct part {
+        uintptr_t begin, end;
+    } paho, seccomp;
     write_at *pwrite;
     sync_one *fsync, *fdatasync;
     cut_one *ftruncate;
@@ -53,19 +56,32 @@ static void find(const char *name, void *ret_function)
     memcpy(ret_function, &found, sizeof found);
 }
 
-static int find_paho(struct dl_phdr_info *info, size_t n, void *ctx)
+static struct part code_of(const struct dl_phdr_info *info)
 {
-    (void)n, (void)ctx;
-    if (!strstr(info->dlpi_name, "libpaho-mqtt"))
-        return 0;
+    struct part code = { 0, 0 };
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *part = &info->dlpi_phdr[i];
         if (part->p_type != PT_LOAD || !(part->p_flags & PF_X))
             continue;
-        shim.paho_begin = info->dlpi_addr + part->p_vaddr;
-        shim.paho_end = shim.paho_begin + part->p_memsz;
+        code.begin = info->dlpi_addr + part->p_vaddr;
+        code.end = code.begin + part->p_memsz;
     }
-    return 1;
+    return code;
+}
+
+static int find_libraries(struct dl_phdr_info *info, size_t n, void *ctx)
+{
+    (void)n, (void)ctx;
+    if (strstr(info->dlpi_name, "libpaho-mqtt"))
+        shim.paho = code_of(info);
+    if (strstr(info->dlpi_name, "libseccomp"))
+        shim.seccomp = code_of(info);
+    return 0;
+}
+
+static bool within(const struct part *code, const void *address)
+{
+    return (uintptr_t)address >= code->begin && (uintptr_t)address < code->end;
 }
 
 static void die(int number)
@@ -94,7 +110,7 @@ __attribute__((constructor)) static void begin(void)
     find("openat", &shim.openat);
     snprintf(shim.file, sizeof shim.file, "%s", file ? file : "");
     snprintf(shim.paho_file, sizeof shim.paho_file, "%s.paho", shim.file);
-    dl_iterate_phdr(find_paho, NULL);
+    dl_iterate_phdr(find_libraries, NULL);
     shim.fail_at = at ? strtol(at, NULL, 10) : 0;
     shim.memory = kind && strcmp(kind, "memory") == 0;
     shim.disk = kind && strcmp(kind, "disk") == 0;
@@ -123,10 +139,9 @@ static bool fails(bool counted, int error)
 
 static bool memory_fails(const void *caller)
 {
-    uintptr_t at = (uintptr_t)caller;
-    if (!fails(shim.memory, ENOMEM))
+    if (within(&shim.seccomp, caller) || !fails(shim.memory, ENOMEM))
         return false;
-    if (at >= shim.paho_begin && at < shim.paho_end)
+    if (within(&shim.paho, caller))
         close(shim.open(shim.paho_file, O_WRONLY | O_CREAT, 0600));
     errno = ENOMEM;
     return true;
