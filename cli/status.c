@@ -49,6 +49,8 @@ static void print_head(const json_t *root)
            number_of(store, "outbox_waiting"), number_of(store, "outbox_dropped"));
     if (n_dead > 0)
         printf("   dead letters %lld", n_dead);
+    if (number_of(broker, "unheard") > 0)
+        printf("   unheard %lld", number_of(broker, "unheard"));
     printf("   store %s\n",
            json_is_true(json_object_get(store, "well")) ? "well" : text_of(store, "text"));
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/SPEC-mqtt.md and docs/CASES.md name a test for what they say; each is there, under that name."""
+"""docs/SPEC-mqtt.md and docs/CASES.md name a test for what they say; each is there, under that name. What
+docs/OPERATING.md quotes of the programs in its table of faults, they do say."""
 import pathlib
 import re
 import sys
@@ -33,10 +34,26 @@ def faults(page):
             yield f"{page.name}: {test} has no {part}"
 
 
+def quotations():
+    page = (ROOT / "docs/OPERATING.md").read_text()
+    section = page[page.index("\n## Every fault"):]
+    section = section[:section.index("\n## ", 4)]
+    folders = ("config", "daemon", "uplink", "storage", "base", "fieldbus", "cli")
+    said = "\n".join(path.read_text() for folder in folders for path in (ROOT / folder).glob("*.c"))
+    said = re.sub(r"\s+", " ", re.sub(r'"\s*\n\s*"', "", said))
+    quoted = re.findall("“([^”]*)”", section)
+    print(f"OPERATING.md: {len(quoted)} quotations")
+    assert quoted
+    # A value may stand between the words of a quotation.
+    return [f"docs/OPERATING.md: nobody says “{words}”" for words in quoted if words != "Journal" and
+            not re.search(r"(?:%\S+ )?".join(re.escape(word) + " ?" for word in words.split()), said)]
+
+
 def main():
     wrong = [fault for page in ("SPEC-mqtt.md", "CASES.md") for fault in faults(ROOT / "docs" / page)]
     spoken_of = (ROOT / "docs/CASES.md").read_text()
     wrong += [f"docs/CASES.md: {case} is not spoken of" for case in CASES if case not in spoken_of]
+    wrong += quotations()
     for fault in wrong:
         print("FAILED", fault)
     sys.exit(1 if wrong else 0)
