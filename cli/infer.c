@@ -63,7 +63,12 @@ static int parse(int argc, char **argv, struct arguments *ret)
         }
     }
     if (argc - optind != 1 || !a.input || !a.output) {
-        fputs(USAGE, stderr);
+        fprintf(stderr, "infer: %s\n\n%s",
+                argc - optind > 1 ? "one MODEL.tflite only"
+                : argc == optind  ? "MODEL.tflite is missing"
+                : a.input == NULL ? "--input is missing"
+                                  : "--output is missing",
+                USAGE);
         return EX_USAGE;
     }
     if (!kernel_cpu("infer", a.kernel, &a.cpu))
@@ -71,6 +76,20 @@ static int parse(int argc, char **argv, struct arguments *ret)
     a.model = argv[optind];
     *ret = a;
     return EX_OK;
+}
+
+/* A kernel that was asked for by name and suits no operator of this model is said to be idle. */
+static void tell_of_idle_kernel(const struct arguments *a, const struct mw_model *model)
+{
+    if (!a->kernel || strcmp(a->kernel, "auto") == 0 || strcmp(a->kernel, "reference") == 0)
+        return;
+    for (uint32_t i = 0; i < model->n_layers; i++) {
+        const struct mw_dense_s8 *sums = mw_model_layer(model, i);
+        if (sums && sums->kernel)
+            return;
+    }
+    fprintf(stderr, "%s: warning: --kernel %.64s suits no operator of it; the reference runs\n",
+            a->model, a->kernel);
 }
 
 /* Prepares the model in memory of its own; the caller frees *ret_memory and *ret_packed. */
@@ -98,6 +117,7 @@ static int prepare(const struct arguments *a, const uint8_t *bytes, size_t n_byt
         return EX_DATAERR;
     }
     kernel_accelerate(ret_model, a->cpu, ret_packed);
+    tell_of_idle_kernel(a, ret_model);
     return EX_OK;
 }
 

@@ -220,8 +220,14 @@ int verb_model(int argc, char **argv)
         default: return EX_USAGE;
         }
     }
-    if (argc - optind != 2 || strcmp(argv[optind], "show") != 0) {
-        fputs(USAGE, stderr);
+    bool known = argc > optind && strcmp(argv[optind], "show") == 0;
+    if (argc - optind != 2 || !known) {
+        fprintf(stderr, "model: %s\n\n%s",
+                argc == optind       ? "what to do is missing: show"
+                : !known             ? "there is `show` and nothing else"
+                : argc - optind == 1 ? "FILE.tflite is missing"
+                                     : "one FILE.tflite only",
+                USAGE);
         return EX_USAGE;
     }
     return show(argv[optind + 1], json);

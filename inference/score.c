@@ -74,7 +74,7 @@ static void init_units(struct mw_score *score)
     if (card->has_network) {
         score->rebuilt_unit = mw_factor_of(mean * (double)score->model.out.scale / 0x1p36);
         double in_unit = 1.0 / ((double)score->model.in.scale * one);
-        score->in_unit = mw_factor_of(in_unit < 0.5 ? in_unit : 0.5);
+        score->in_unit = mw_factor_of(in_unit < 0x1p29 ? in_unit : 0x1p29); /* all but 0 clamps */
         if (score->in_unit.shift > 62) /* one step is 2^32 of what z can be */
             score->in_unit = (struct mw_factor){ 0, 62 };
     }
@@ -130,8 +130,8 @@ static int32_t clip(int32_t v, int32_t limit)
 static int8_t input_byte(const struct mw_score *score, int32_t z)
 {
     int64_t half = (int64_t)1 << (score->in_unit.shift - 1);
-    int32_t q = (int32_t)(((int64_t)clip(z, score->clip_in) * score->in_unit.mantissa + half) >>
-                          score->in_unit.shift);
+    int64_t q =
+        ((int64_t)clip(z, score->clip_in) * score->in_unit.mantissa + half) >> score->in_unit.shift;
     q += score->model.in.zero;
     return (int8_t)(q < INT8_MIN ? INT8_MIN : q > INT8_MAX ? INT8_MAX : q);
 }

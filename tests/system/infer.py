@@ -52,7 +52,7 @@ def every_kernel_of_this_processor_gives_the_same_bytes(folder):
         for name in NAMES:
             done = call("infer", TINY / f"{name}.tflite", "--input", TINY / f"{name}.in.s8",
                         "--output", out, "--kernel", kernel)
-            check(done.returncode == 0, kernel, name, done.stderr)
+            check(done.returncode == 0 and done.stderr == "", kernel, name, done.stderr)
             check(out.read_bytes() == (TINY / f"{name}.double.s8").read_bytes(), kernel, name)
     shown = json.loads(call("model", "show", TINY / "per_channel.tflite", "--json").stdout)
     check({o["kernel"] for o in shown["operators"]} <= set(names[1:]), "kernels shown")

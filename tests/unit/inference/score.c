@@ -327,7 +327,7 @@ END_TEST
 
 /* Two frames of a scored and a context channel; the network gives the scored channel the context
  * channel's values: weight 1 there, 0 elsewhere. */
-static void build_copier(struct builder *b)
+static void build_copier(struct builder *b, float in_scale)
 {
     static const int8_t weights[2 * 4] = { 0, 100, 0, 0, 0, 0, 0, 100 };
     static const float scale = 0.01f;
@@ -337,21 +337,13 @@ static void build_copier(struct builder *b)
                                              .scales = &scale,
                                              .n_scales = 1,
                                              .out_scale = 4.0f / 127.0f };
-    const struct model_spec spec = { .layers = &layer, .n_layers = 1, .in_scale = 4.0f / 127.0f };
+    const struct model_spec spec = { .layers = &layer, .n_layers = 1, .in_scale = in_scale };
     memset(b, 0, sizeof *b);
     build_model(b, &spec);
 }
 
-START_TEST(the_networks_output_is_what_is_expected)
+static struct mw_card card_of_a_copier(void)
 {
-    static struct builder file;
-    static _Alignas(8) uint8_t memory[4096];
-    struct mw_model model;
-    struct mw_model_fault why;
-    build_copier(&file);
-    ck_assert_int_eq(
-        mw_model_init(&model, file.bytes, file.n, MW_ROUNDING_DOUBLE, memory, sizeof memory, &why),
-        MW_OK);
     struct mw_card card = levels_of_one_channel();
     card.window = 2;
     card.tau = 1000.0f;
@@ -360,6 +352,51 @@ START_TEST(the_networks_output_is_what_is_expected)
     card.channels[1] = card.channels[0];
     strcpy(card.channels[1].name, "load");
     card.channels[1].role = MW_ROLE_CONTEXT;
+    return card;
+}
+
+/* The wider the clip, the coarser z: its unit may be as large as the input's, or larger. */
+START_TEST(the_networks_input_is_right_for_every_unit_of_z)
+{
+    static struct builder file;
+    static _Alignas(8) uint8_t memory[4096];
+    static const float scales[] = { 0.03f, 1e-3f, 1e-4f, 1e-9f };
+    for (size_t i = 0; i < 4; i++) {
+        struct mw_model model;
+        struct mw_model_fault why;
+        struct mw_score score;
+        struct mw_score_result result;
+        build_copier(&file, scales[i]);
+        ck_assert_int_eq(mw_model_init(&model, file.bytes, file.n, MW_ROUNDING_DOUBLE, memory,
+                                       sizeof memory, &why),
+                         MW_OK);
+        struct mw_card card = card_of_a_copier();
+        card.clip_wide = 1e6f; /* steps of 2^-10 */
+        ck_assert_int_eq(mw_score_init(&score, &card, &model, false), MW_OK);
+        float z = 51.0f / 1024;
+        mw_score_step(&score, (const float[]){ 10 + 2 * z, 10 - 2 * z }, 3, 0, &result);
+        mw_score_step(&score, (const float[]){ 10, 14 }, 3, 1, &result);
+        const int8_t *input = mw_window_input(&score.window);
+        double q = floor((double)z / (double)scales[i] + 0.5);
+        ck_assert_int_eq(input[0], q < 127 ? (int)q : 127);
+        ck_assert_int_eq(input[1], q < 128 ? -(int)q : -128);
+        ck_assert_int_eq(input[2], 0);
+        ck_assert_int_eq(input[3], 2 / (double)scales[i] < 127 ? 67 : 127);
+    }
+}
+END_TEST
+
+START_TEST(the_networks_output_is_what_is_expected)
+{
+    static struct builder file;
+    static _Alignas(8) uint8_t memory[4096];
+    struct mw_model model;
+    struct mw_model_fault why;
+    build_copier(&file, 4.0f / 127.0f);
+    ck_assert_int_eq(
+        mw_model_init(&model, file.bytes, file.n, MW_ROUNDING_DOUBLE, memory, sizeof memory, &why),
+        MW_OK);
+    struct mw_card card = card_of_a_copier();
 
     struct mw_score score;
     struct mw_score_result result;
@@ -408,4 +445,5 @@ MW_SUITE("inference/score", absent_until_the_first_whole_window,
          priming_fills_the_window_and_judges_nothing, a_restored_score_goes_on_bit_for_bit,
          bytes_that_are_no_state_are_refused_and_touch_nothing,
          recovering_becomes_alarm_where_reanchoring_was_switched_off,
-         the_networks_output_is_what_is_expected, a_flat_score_of_zero_names_a_channel_and_no_share)
+         the_networks_input_is_right_for_every_unit_of_z, the_networks_output_is_what_is_expected,
+         a_flat_score_of_zero_names_a_channel_and_no_share)
