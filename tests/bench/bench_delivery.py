@@ -18,9 +18,10 @@ import tempfile
 import time
 
 here = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(here / "../../simulator")]
+sys.path[:0] = [str(here / "../support"), str(here / "../../simulator")]
 sys.dont_write_bytecode = True
-from plant import Plant, accepts, free_port, wait_until  # noqa: E402
+from plant import accepts, free_port, wait_until  # noqa: E402
+from wave_plant import PROFILES, WavePlant  # noqa: E402
 
 BACKLOG = 60000
 PLANTS = 8  # at once, for the kills
@@ -36,31 +37,6 @@ BOUNDS = {
     "history_syncs_per_s": (None, 1), "rss_500_mib": (None, 48), "written_500_mb_day": (None, 500),
     "drain_per_s": (5000, None), "drain_lost": (None, 0), "live_p99_ms": (None, 250),
 }
-
-CONFIG = """
-version: 1
-gateway: {{name: gw, site: test, spool: {folder}/spool, socket: {folder}/control}}
-buses:
-  - {{name: field, tcp: {{host: 127.0.0.1, port: {field}}}, timeout: 1s}}
-devices:
-  - name: sensor
-    bus: field
-    unit: 1
-    points:
-      - {{name: wave, address: 0, type: float32}}
-      - {{name: noise, address: 2, type: float32}}
-machines:
-  - name: pump
-    device: sensor
-    period: 20ms
-    channels:
-      - {{point: wave, stuck: never, limits: {{high: 10, delay: 0s, deadband: 0.5}}}}
-      - {{point: noise, stuck: never}}
-    trend: {{enabled: false}}
-mqtt: {{uri: "mqtt://127.0.0.1:{broker}", client_id: bench, keepalive: 10s}}
-store: {{path: {folder}/store.db}}
-"""
-
 
 class Rows:
     def __init__(self):
@@ -201,21 +177,16 @@ def live_after(live, begin, end):
 
 def drain(rows, programs, tests):
     with tempfile.TemporaryDirectory() as folder:
-        plant = Plant(programs, folder)
+        plant = WavePlant(programs, folder)
         try:
             subprocess.run([str(tests / "bench-fill-outbox"), plant.path("store.db"), str(BACKLOG)], check=True,
                            stdout=subprocess.DEVNULL, timeout=300)
-            with open(plant.path("wave.csv"), "w") as f:
-                f.write("datetime;wave;noise\n")
-                for row in range(4000):
-                    f.write(f"2026-01-01 00:00:00;{20.0 * (row // 3 % 2):.1f};{row % 7}\n")
-            where = plant.simulate("--csv", plant.path("wave.csv"), "--tcp", "0", "--loop", "yes")
+            plant.start_field(3)
             start_broker(plant)
             subscribe(plant)
             subscribe(plant, "pump", "pump")  # one that the backlog does not keep busy
-            plant.write_config(CONFIG.format(folder=folder, broker=plant.broker_port,
-                                             field=next(iter(where.values()))))
-            plant.start_gateway(str(here / "../../fieldbus/profiles"))
+            plant.configure(f"mqtt://127.0.0.1:{plant.broker_port}")
+            plant.start_gateway(PROFILES)
             deadline = time.monotonic() + 300
             last = -1
             while time.monotonic() < deadline:  # the database empty of what waited, and nothing comes

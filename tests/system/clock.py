@@ -10,45 +10,14 @@ import tempfile
 import time
 
 here = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(here, "../../simulator")]
+sys.path[:0] = [os.path.join(here, "../support"), os.path.join(here, "../../simulator")]
 sys.dont_write_bytecode = True
-from plant import Plant, wait_until  # noqa: E402
+from plant import wait_until  # noqa: E402
+from wave_plant import PROFILES, WavePlant  # noqa: E402
 
 HALF_WAVE = 25  # rows of 20 ms: an alarm is raised or cleared this often
 TWO_HOURS = 7200 * 10**6
 TOLERANCE_US = 100000
-
-CONFIG = """
-version: 1
-gateway: {{name: gw, site: test, spool: {folder}/spool, socket: {folder}/control}}
-buses:
-  - {{name: field, tcp: {{host: 127.0.0.1, port: {field}}}, timeout: 1s}}
-devices:
-  - name: sensor
-    bus: field
-    unit: 1
-    points:
-      - {{name: wave, address: 0, type: float32}}
-      - {{name: noise, address: 2, type: float32}}
-machines:
-  - name: pump
-    device: sensor
-    period: 20ms
-    channels:
-      - {{point: wave, stuck: never, limits: {{high: 10, delay: 0s, deadband: 0.5}}}}
-      - {{point: noise, stuck: never}}
-    trend: {{enabled: false}}
-mqtt: {{uri: "mqtt://127.0.0.1:{broker}", client_id: clock, keepalive: 5s}}
-store: {{path: {folder}/store.db, block: 1s}}
-"""
-
-
-def write_wave(path):
-    with open(path, "w") as f:
-        f.write("datetime;wave;noise\n")
-        for row in range(4000):
-            f.write(f"2026-01-01 00:00:00;{20.0 * (row // HALF_WAVE % 2) + row % 7 / 10};{row % 5}\n")
-
 
 class FakeClock:
     """What the daemon's wall clock shows, against the true one."""
@@ -94,19 +63,16 @@ def main():
     programs = sys.argv[1]
     shim = os.path.abspath(os.path.join(programs, "../tests/fake_clock.so"))
     with tempfile.TemporaryDirectory() as folder:
-        plant = Plant(programs, folder)
+        plant = WavePlant(programs, folder)
         clock = FakeClock(plant.path("clock"))
         try:
-            write_wave(plant.path("wave.csv"))
-            where = plant.simulate("--csv", plant.path("wave.csv"), "--tcp", "0", "--loop", "yes")
+            plant.start_field(HALF_WAVE)
             plant.start_broker()
             messages = plant.subscribe()
-            plant.write_config(CONFIG.format(folder=folder, broker=plant.cable.port,
-                                             field=next(iter(where.values()))))
+            plant.configure_cable(store=", block: 1s")
             plant.cable.cut()
             clock.set(-time.time_ns() // 1000 + 60 * 10**6, False)  # a minute after the epoch
-            profiles = os.path.join(here, "../../fieldbus/profiles")
-            plant.start_gateway(profiles, LD_PRELOAD=shim, FAKE_CLOCK=plant.path("clock"),
+            plant.start_gateway(PROFILES, LD_PRELOAD=shim, FAKE_CLOCK=plant.path("clock"),
                                 ASAN_OPTIONS="verify_asan_link_order=0")
             if plant.status()["ts_ms"] > 10**12:
                 print("skipped: this build's sanitizer does not let the clock be replaced")

@@ -15,9 +15,10 @@ import time
 import jsonschema
 
 here = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(here, "../../simulator")]
+sys.path[:0] = [os.path.join(here, "../support"), os.path.join(here, "../../simulator")]
 sys.dont_write_bytecode = True
-from plant import Cable, Plant, wait_until  # noqa: E402
+from plant import Cable, wait_until  # noqa: E402
+from wave_plant import PROFILES, WavePlant  # noqa: E402
 
 KILLS = int(os.environ.get("MW_KILLS", "50"))
 SEED = int(os.environ.get("MW_SEED", "1"))
@@ -26,31 +27,6 @@ HALF_WAVE = 8  # rows: an alarm is raised or cleared this often
 # A group commit holds the acknowledgements of at most 0.2 s (STORE_GROUP_US) or 128 messages; the commit
 # itself takes a while on a busy disk.
 OPEN_S, GROUP_MAX = 0.5, 128
-
-CONFIG = """
-version: 1
-gateway: {{name: gw, site: test, spool: {folder}/spool, socket: {folder}/control}}
-buses:
-  - {{name: field, tcp: {{host: 127.0.0.1, port: {field}}}, timeout: 1s}}
-devices:
-  - name: sensor
-    bus: field
-    unit: 1
-    points:
-      - {{name: wave, address: 0, type: float32}}
-      - {{name: noise, address: 2, type: float32}}
-machines:
-  - name: pump
-    device: sensor
-    period: 20ms
-    channels:
-      - {{point: wave, stuck: never, limits: {{high: 10, delay: 0s, deadband: 0.5}}}}
-      - {{point: noise, stuck: never}}
-    trend: {{enabled: false}}
-mqtt: {{uri: "mqtt://127.0.0.1:{broker}", client_id: delivery, keepalive: 5s}}
-store: {{path: {folder}/store.db}}
-"""
-
 
 class Link:
     """The cable's condition, drawn anew now and then; counts the connections that may have ended by it."""
@@ -85,15 +61,6 @@ class Link:
             self.interruptions += 1
             time.sleep(min(left, self.rng.uniform(0.02, 0.3)))
         time.sleep(max(0, end - time.monotonic()))
-
-
-def write_wave(path):
-    rng = random.Random(SEED)
-    with open(path, "w") as f:
-        f.write("datetime;wave;noise\n")
-        for row in range(4000):
-            high = row // HALF_WAVE % 2
-            f.write(f"2026-01-01 00:00:00;{20.0 * high + rng.random():.4f};{rng.random():.4f}\n")
 
 
 def stored_alerts(path):
@@ -180,18 +147,15 @@ def main():
     rng = random.Random(SEED)
     print(f"seed {SEED}, {KILLS} kills")
     with tempfile.TemporaryDirectory() as folder:
-        plant = Plant(sys.argv[1], folder)
+        plant = WavePlant(sys.argv[1], folder)
         try:
-            write_wave(plant.path("wave.csv"))
-            where = plant.simulate("--csv", plant.path("wave.csv"), "--tcp", "0", "--loop", "yes")
+            plant.start_field(HALF_WAVE)
             plant.start_broker()
             messages = plant.subscribe()
-            plant.write_config(CONFIG.format(folder=folder, broker=plant.cable.port,
-                                             field=next(iter(where.values()))))
-            profiles = os.path.join(here, "../../fieldbus/profiles")
+            plant.configure_cable()
             link = Link(plant.cable, rng)
             for kill in range(KILLS):
-                plant.start_gateway(profiles, wait=kill % 3 == 0)
+                plant.start_gateway(PROFILES, wait=kill % 3 == 0)
                 link.hold(rng.uniform(0.05, 1.2))
                 if rng.random() < 0.6:
                     link.draw()
@@ -202,7 +166,7 @@ def main():
                 tell(kill + 1)
             print(f"killed with the cable {link.seen}")
             plant.cable.mend()
-            plant.start_gateway(profiles)
+            plant.start_gateway(PROFILES)
             plant.field.terminate()
             wait_until(lambda: plant.status()["broker"]["state"] == "up", 90, "broker")
             wait_until(lambda: plant.status()["store"]["outbox_waiting"] == 0, 60, "empty outbox")

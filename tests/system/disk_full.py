@@ -2,52 +2,18 @@
 """A disk that fills up under the daemon and is emptied again: polling and alarms go on, and what was
 raised meanwhile is stored and delivered once there is room. Needs root, for a small tmpfs."""
 import os
-import random
 import subprocess
 import sys
 import tempfile
 import time
 
 here = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(here, "../../simulator")]
+sys.path[:0] = [os.path.join(here, "../support"), os.path.join(here, "../../simulator")]
 sys.dont_write_bytecode = True
-from plant import Plant, wait_until  # noqa: E402
+from plant import wait_until  # noqa: E402
+from wave_plant import PROFILES, WavePlant  # noqa: E402
 
 HALF_WAVE = 25  # rows of 20 ms: an alarm comes or goes every half second
-CONFIG = """
-version: 1
-gateway: {{name: gw, site: test, spool: {folder}/spool, socket: {folder}/control}}
-buses:
-  - {{name: field, tcp: {{host: 127.0.0.1, port: {field}}}, timeout: 1s}}
-devices:
-  - name: sensor
-    bus: field
-    unit: 1
-    points:
-      - {{name: wave, address: 0, type: float32}}
-      - {{name: noise, address: 2, type: float32}}
-machines:
-  - name: pump
-    device: sensor
-    period: 20ms
-    channels:
-      - {{point: wave, stuck: never, limits: {{high: 10, delay: 0s, deadband: 0.5}}}}
-      - {{point: noise, stuck: never}}
-    trend: {{enabled: false}}
-mqtt: {{uri: "mqtt://127.0.0.1:{broker}", client_id: full, keepalive: 5s}}
-store: {{path: {disk}/store.db, max_size: 4MiB, block: 1s}}
-"""
-
-
-def write_wave(path):
-    rng = random.Random(2)
-    with open(path, "w") as f:
-        f.write("datetime;wave;noise\n")
-        for row in range(4000):
-            high = row // HALF_WAVE % 2
-            f.write(f"2026-01-01 00:00:00;{20.0 * high + rng.random():.4f};{rng.random():.4f}\n")
-
-
 def fill(disk):
     """Until not one more byte fits; what the daemon frees meanwhile is taken, too."""
     with open(f"{disk}/filler", "ab", buffering=0) as f:
@@ -59,13 +25,11 @@ def fill(disk):
 
 
 def run(plant, disk):
-    write_wave(plant.path("wave.csv"))
-    where = plant.simulate("--csv", plant.path("wave.csv"), "--tcp", "0", "--loop", "yes")
+    plant.start_field(HALF_WAVE)
     plant.start_broker()
     messages = plant.subscribe()
-    plant.write_config(CONFIG.format(folder=plant.folder, disk=disk, broker=plant.cable.port,
-                                     field=next(iter(where.values()))))
-    plant.start_gateway(os.path.join(here, "../../fieldbus/profiles"))
+    plant.configure_cable(store_folder=disk, store=", max_size: 4MiB, block: 1s")
+    plant.start_gateway(PROFILES)
     wait_until(lambda: len(messages.alerts()) >= 4, 30, "alerts before")
     end = time.monotonic() + 8
     polls = plant.status()["polls"]
@@ -100,7 +64,7 @@ def main():
                           capture_output=True).returncode != 0:
             print("a tmpfs cannot be mounted here: skipped")
             sys.exit(77)
-        plant = Plant(sys.argv[1], folder)
+        plant = WavePlant(sys.argv[1], folder)
         try:
             run(plant, disk)
         except BaseException:

@@ -17,57 +17,22 @@ import time
 import jsonschema
 
 here = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(here, "../../simulator")]
+sys.path[:0] = [os.path.join(here, "../support"), os.path.join(here, "../../simulator")]
 sys.dont_write_bytecode = True
-from plant import Plant, accepts, free_port, wait_until  # noqa: E402
+from plant import accepts, free_port, wait_until  # noqa: E402
+from wave_plant import PROFILES, WavePlant  # noqa: E402
 
-PROFILES = os.path.join(here, "../../fieldbus/profiles")
 SCHEMA = json.load(open(os.path.join(here, "../../docs/millwright-event-1.schema.json")))
-CONFIG = """
-version: 1
-gateway: {{name: gw, site: test, spool: {folder}/spool, socket: {folder}/control}}
-buses:
-  - {{name: field, tcp: {{host: 127.0.0.1, port: {field}}}, timeout: 1s}}
-devices:
-  - name: sensor
-    bus: field
-    unit: 1
-    points:
-      - {{name: wave, address: 0, type: float32}}
-      - {{name: noise, address: 2, type: float32}}
-machines:
-  - name: pump
-    device: sensor
-    period: 20ms
-    channels:
-      - {{point: wave, stuck: never, limits: {{high: 10, delay: 0s, deadband: 0.5}}}}
-      - {{point: noise, stuck: never}}
-    trend: {{enabled: false}}
-mqtt: {{uri: "{uri}", client_id: events, keepalive: 5s{mqtt}}}
-store: {{path: {folder}/store.db{store}}}
-"""
-
-
 @contextlib.contextmanager
 def a_plant(half_wave=0):
     """A field that raises or clears an alarm every half_wave rows of 20 ms; 0: never."""
     with tempfile.TemporaryDirectory() as folder:
-        plant = Plant(sys.argv[1], folder)
+        plant = WavePlant(sys.argv[1], folder)
         try:
-            with open(plant.path("wave.csv"), "w") as f:
-                f.write("datetime;wave;noise\n")
-                for row in range(4000):
-                    value = 20.0 * (row // half_wave % 2) if half_wave else 0.0
-                    f.write(f"2026-01-01 00:00:00;{value + row % 7 / 10};{row % 5}\n")
-            where = plant.simulate("--csv", plant.path("wave.csv"), "--tcp", "0", "--loop", "yes")
-            plant.field_port = next(iter(where.values()))
+            plant.start_field(half_wave)
             yield plant
         finally:
             plant.close()
-
-
-def configure(plant, uri, mqtt="", store=""):
-    plant.write_config(CONFIG.format(folder=plant.folder, field=plant.field_port, uri=uri, mqtt=mqtt, store=store))
 
 
 def events(messages, kind):
@@ -93,7 +58,7 @@ def a_corrupt_database_is_put_aside_and_told_once():
     with a_plant(half_wave=25) as plant:
         plant.start_broker()
         messages = plant.subscribe()
-        configure(plant, f"mqtt://127.0.0.1:{plant.cable.port}")
+        plant.configure(f"mqtt://127.0.0.1:{plant.cable.port}")
         plant.start_gateway(PROFILES)
         wait_until(lambda: messages.alerts(), 20, "an alert")
         assert plant.stop_gateway() == 0
@@ -121,7 +86,7 @@ def what_is_given_up_is_told_and_adds_up():
     with a_plant(half_wave=2) as plant:
         plant.start_broker()
         messages = plant.subscribe()
-        configure(plant, f"mqtt://127.0.0.1:{plant.cable.port}", store=", outbox_size: 64KiB, max_size: 4MiB")
+        plant.configure(f"mqtt://127.0.0.1:{plant.cable.port}", store=", outbox_size: 64KiB, max_size: 4MiB")
         plant.cable.cut()
         plant.start_gateway(PROFILES)
         polls = plant.status()["polls"]
@@ -186,7 +151,7 @@ def certificates_that_end_are_told_once_for_each_threshold():
         make_certificates(plant.folder, authority_days=20, client_days=5)
         secure = start_tls_broker(plant)
         messages = plant.subscribe()
-        configure(plant, f"mqtts://localhost:{secure}",
+        plant.configure(f"mqtts://localhost:{secure}",
                   f", ca_file: {plant.folder}/ca.pem, cert_file: {plant.folder}/client.pem, "
                   f"key_file: {plant.folder}/client.key")
         shim = os.path.abspath(os.path.join(sys.argv[1], "../tests/fake_clock.so"))
@@ -237,7 +202,7 @@ def certificates_that_end_are_told_once_for_each_threshold():
 
 def a_broker_that_is_not_there_is_dialled_with_pauses_and_told_once():
     with a_plant(half_wave=25) as plant:
-        configure(plant, f"mqtt://127.0.0.1:{free_port()}")
+        plant.configure(f"mqtt://127.0.0.1:{free_port()}")
         plant.start_gateway(PROFILES)
         polls = plant.status()["polls"]
         begin = time.monotonic()
@@ -263,7 +228,7 @@ def a_live_alarm_overtakes_other_machines_backlog():
         wait_until(lambda: accepts(port), 10, "mosquitto")
         plant.broker_port = port
         messages = plant.subscribe()
-        configure(plant, f"mqtt://127.0.0.1:{port}")
+        plant.configure(f"mqtt://127.0.0.1:{port}")
         plant.start_gateway(PROFILES)
         wait_until(lambda: len(messages.received) >= n and plant.status()["store"]["outbox_waiting"] < 16, 60,
                    "the backlog")
@@ -292,7 +257,7 @@ def the_same_is_said_with_3_1_1():
         with a_plant(half_wave=25) as plant:
             plant.start_broker()
             messages = plant.subscribe()
-            configure(plant, f"mqtt://127.0.0.1:{plant.cable.port}", mqtt=f', version: "{version}"')
+            plant.configure(f"mqtt://127.0.0.1:{plant.cable.port}", mqtt=f', version: "{version}"')
             plant.start_gateway(PROFILES)
             wait_until(lambda: len(messages.alerts()) >= 2 and messages.newest("/pump/state") and
                        messages.newest("/gw/status"), 20, "all topics")
@@ -309,7 +274,7 @@ def retained_states_are_repeated():
     with a_plant() as plant:
         plant.start_broker()
         messages = plant.subscribe()
-        configure(plant, f"mqtt://127.0.0.1:{plant.cable.port}", mqtt=", heartbeat: 10s")
+        plant.configure(f"mqtt://127.0.0.1:{plant.cable.port}", mqtt=", heartbeat: 10s")
         plant.start_gateway(PROFILES)
 
         def times(topic_end):
