@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What systemd sees: READY after the start, WATCHDOG while every stage lives and not when one hangs,
-STOPPING and exit status 0 on SIGTERM; and the units are well-formed and well sandboxed."""
+STOPPING and exit status 0 on SIGTERM; no port is open; and the units are well-formed and well sandboxed."""
 import os
 import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,22 @@ gateway: {{name: gw, spool: {folder}/spool, socket: {folder}/control}}
 buses: []
 store: {{path: {folder}/store.db}}
 """
+
+
+def listens_to_the_control_socket_alone(pid, control):
+    """No network port is open, neither TCP nor UDP, and only owner and group get at the control socket."""
+    links = (os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
+    own = {link[len("socket:["):-1] for link in links if link.startswith("socket:[")}
+    for protocol in ("tcp", "tcp6", "udp", "udp6"):
+        if os.path.exists(f"/proc/{pid}/net/{protocol}"):
+            with open(f"/proc/{pid}/net/{protocol}") as table:
+                ports = [line.split()[1] for line in list(table)[1:] if line.split()[9] in own]
+            assert not ports, (protocol, ports)
+    with open(f"/proc/{pid}/net/unix") as table:  # flag 0x10000: it listens
+        listening = [line.split()[-1] for line in list(table)[1:] if line.split()[6] in own and line.split()[3] == "00010000"]
+    assert listening == [control], listening
+    assert stat.S_IMODE(os.stat(control).st_mode) == 0o660, oct(os.stat(control).st_mode)
+    print("listens to its control socket alone, mode 0660")
 
 
 def notifications(folder, programs):
@@ -41,6 +58,7 @@ def notifications(folder, programs):
         try:
             wait_for("READY=1")
             assert not any("WATCHDOG" in s for s in seen[:1]), seen
+            listens_to_the_control_socket_alone(daemon.pid, f"{folder}/control")
             wait_for("WATCHDOG=1", 5)
             daemon.send_signal(signal.SIGHUP)
             wait_for("WATCHDOG=1", 8)
