@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,30 @@ def listens_to_the_control_socket_alone(pid, control):
     print("listens to its control socket alone, mode 0660")
 
 
+def who_sends_nonsense_is_hung_up_on(control):
+    """More at once than have a place: each line that does not end costs its sender the connection, and nobody else."""
+    def connect():
+        client = socket.socket(socket.AF_UNIX)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 20, 0))  # a full queue is waited for
+        client.connect(control)
+        client.settimeout(20)
+        return client
+
+    for _ in range(3):
+        crowd = [connect() for _ in range(12)]
+        for client in crowd:
+            try:
+                client.sendall(b"\xff" * 65536)
+                assert client.recv(1) == b""
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+            client.close()
+    with connect() as client:
+        client.sendall(b"status\n")
+        assert client.makefile().readline().startswith("{")
+    print("36 senders of nonsense are hung up on, status answers")
+
+
 def notifications(folder, programs):
     with open(f"{folder}/millwright.yaml", "w") as f:
         f.write(CONFIG.format(folder=folder))
@@ -59,6 +84,7 @@ def notifications(folder, programs):
             wait_for("READY=1")
             assert not any("WATCHDOG" in s for s in seen[:1]), seen
             listens_to_the_control_socket_alone(daemon.pid, f"{folder}/control")
+            who_sends_nonsense_is_hung_up_on(f"{folder}/control")
             wait_for("WATCHDOG=1", 5)
             daemon.send_signal(signal.SIGHUP)
             wait_for("WATCHDOG=1", 8)
