@@ -191,7 +191,8 @@ class Bill:
         return found["bom-ref"]
 
     def package_component(self, linkage, name, version, architecture, source, source_version, homepage):
-        purl = (f"pkg:deb/{self.target.vendor}/{urllib.parse.quote(name, safe='')}@{urllib.parse.quote(version, safe='')}"
+        quoted = f"{urllib.parse.quote(name, safe='')}@{urllib.parse.quote(version, safe='')}"
+        purl = (f"pkg:deb/{self.target.vendor}/{quoted}"
                 f"?arch={architecture}&distro={self.target.distribution}")
         component = {"type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl}
         licences = self.target.licences(name)
@@ -273,7 +274,7 @@ def main():
     needs = {"millwright": {"millwright/bin/" + program.name for program in given.programs}, **bill.needs}
     write(given.output, finish({
         "metadata": {"lifecycles": [{"phase": "build"}],
-                     "tools": {"components": [{"type": "application", "name": "millwright-sbom", "version": given.version}]},
+                     "tools": {"components": [{"type": "application", "name": "sbom.py", "version": given.version}]},
                      "component": top},
         "components": [bill.components[ref] for ref in sorted(bill.components)],
         "dependencies": [{"ref": ref, "dependsOn": sorted(needs[ref])} for ref in sorted(needs)],

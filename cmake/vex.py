@@ -32,16 +32,16 @@ SINCE = "2023-06-10"
 CVE = r"CVE-\d{4}-\d{4,}"
 
 
-def source_of(component):
-    return {p["name"]: p["value"] for p in component.get("properties", [])}.get("millwright:source")
+def fact_of(component, name):
+    return {p["name"]: p["value"] for p in component.get("properties", [])}.get("millwright:" + name)
 
 
 def by_source(sbom):
     """Source package to its components."""
     found = {}
     for component in sbom["components"]:
-        if source_of(component):
-            found.setdefault(source_of(component), []).append(component)
+        if fact_of(component, "source"):
+            found.setdefault(fact_of(component, "source"), []).append(component)
     return found
 
 
@@ -94,7 +94,8 @@ def judge(statement, version, taken):
     if functions and not taken & set(functions):
         return "not_affected", "code_not_reachable", "Neither program imports " + ", ".join(functions) + "."
     if statement.get("first") and older(version, statement["first"]):
-        return "not_affected", "code_not_present", f"Version {version} is older than {statement['first']}, the first with it."
+        return ("not_affected", "code_not_present",
+                f"Version {version} is older than {statement['first']}, the first with it.")
     if statement.get("mended") and not older(version, statement["mended"]):
         return "resolved", None, f"Version {version} has the correction of {statement['mended']}."
     if "state" in statement:
@@ -124,7 +125,7 @@ def nvd(number):
 
 
 def by_hand(statement, components, affects, taken):
-    version = upstream(next(p["value"] for p in components[0]["properties"] if p["name"] == "millwright:source_version"))
+    version = upstream(fact_of(components[0], "source_version"))
     state, justification, basis = judge(statement, version, taken)
     url = nvd(statement["id"]) if statement["id"].startswith("CVE-") else statement["references"][0]
     return vulnerability(statement["source"], statement["id"], url, statement["title"], state, justification,

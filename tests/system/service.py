@@ -35,7 +35,8 @@ def listens_to_the_control_socket_alone(pid, control):
                 ports = [line.split()[1] for line in list(table)[1:] if line.split()[9] in own]
             assert not ports, (protocol, ports)
     with open(f"/proc/{pid}/net/unix") as table:  # flag 0x10000: it listens
-        listening = [line.split()[-1] for line in list(table)[1:] if line.split()[6] in own and line.split()[3] == "00010000"]
+        rows = [line.split() for line in list(table)[1:]]
+        listening = [row[-1] for row in rows if row[6] in own and row[3] == "00010000"]
     assert listening == [control], listening
     assert stat.S_IMODE(os.stat(control).st_mode) == 0o660, oct(os.stat(control).st_mode)
     print("listens to its control socket alone, mode 0660")
