@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What systemd sees: READY after the start, WATCHDOG while every stage lives and not when one hangs,
+"""What systemd sees: READY after the start, WATCHDOG while every stage lives (when one hangs: unit/daemon/worker),
 STOPPING and exit status 0 on SIGTERM; no port is open; and the units are well-formed and well sandboxed."""
 import os
 import re
