@@ -30,6 +30,8 @@ function(mw_program name)
   list(TRANSFORM M_DEPENDS PREPEND mw:: OUTPUT_VARIABLE deps)
   target_link_libraries(${name} PRIVATE ${deps} mw::flags ${M_WRAPS})
   target_compile_definitions(${name} PRIVATE _POSIX_C_SOURCE=200809L MW_VERSION="${PROJECT_VERSION}")
+  # What the linker took, and from where: the bill of materials is written from it.
+  target_link_options(${name} PRIVATE "LINKER:-Map=$<TARGET_FILE:${name}>.map")
   mw_check_folder("${M_FOLDER};${M_DEPENDS}" "${M_IN}" FALSE FALSE)
 endfunction()
 

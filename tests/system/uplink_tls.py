@@ -3,6 +3,8 @@
 import os
 import pathlib
 import re
+import socket
+import ssl
 import subprocess
 import time
 
@@ -154,6 +156,40 @@ def the_host_and_the_protocol_are_named_in_the_hello():
         broker.stop()
 
 
+def handshake(server, folder, least, most):
+    """As a server of these versions alone, on the next connection: the version agreed on."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("DEFAULT@SECLEVEL=0")  # else OpenSSL itself has nothing below 1.2
+    context.minimum_version, context.maximum_version = least, most
+    context.load_cert_chain(f"{folder}/broker.pem", f"{folder}/broker.key")
+    wire, _ = server.accept()
+    wire.settimeout(20)
+    with context.wrap_socket(wire, server_side=True) as channel:
+        return channel.version()
+
+
+def the_version_is_1_2_or_newer():
+    """Also where the computer's OpenSSL is told to take older ones: the library sets a security level of its own."""
+    with Folder() as folder:
+        make_authority(folder, "ca")
+        make_certificate(folder, "broker", "ca", "DNS:localhost,IP:127.0.0.1")
+        lax = pathlib.Path(folder, "lax.cnf")
+        lax.write_text("openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n"
+                       "[c]\nMinProtocol = TLSv1\nCipherString = ALL@SECLEVEL=0\n")
+        os.environ["OPENSSL_CONF"] = str(lax)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.settimeout(20)
+            driver = Driver(uri=f"mqtts://localhost:{server.getsockname()[1]}", push=1, ca=f"{folder}/ca.pem")
+            del os.environ["OPENSSL_CONF"]
+            try:
+                taken = handshake(server, folder, ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)
+            except ssl.SSLError as error:
+                taken = error.reason
+            assert taken == "TLSV1_ALERT_INTERNAL_ERROR", taken  # by the client, which cannot sign or verify that old
+            assert handshake(server, folder, ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
+            driver.kill()
+
+
 def write_password(folder, name, text, mode=0o600):
     path = pathlib.Path(folder) / name
     path.write_text(text)
@@ -227,7 +263,7 @@ def files_that_cannot_be_used_stop_the_start():
             driver.process.stdin.close()
 
 
-run_all([the_right_broker_is_trusted],
+run_all([the_right_broker_is_trusted, the_version_is_1_2_or_newer],
         cases=[the_host_and_the_protocol_are_named_in_the_hello, a_broker_of_another_name_is_refused_in_words,
                a_broker_whose_certificate_has_expired_is_refused_in_words,
                a_broker_of_another_authority_is_refused_in_words, a_client_certificate_is_shown,
