@@ -53,10 +53,16 @@ def points_of(n_calls, rng):
 class Torture:
     def __init__(self, plant):
         self.plant, self.n_ended, self.n_library = plant, 0, 0
+        self.n_seen = self.n_live = 0
 
     def n_alerts(self):
         """Live ones: a life has drained what waited and goes on at its pace when it has sent some."""
-        return sum(not alert["replayed"] for alert in self.plant.messages.alerts())
+        received = self.plant.messages.received
+        while self.n_seen < len(received):
+            _, topic, _, alert = received[self.n_seen]
+            self.n_live += topic.endswith("/alert") and not alert["replayed"]
+            self.n_seen += 1
+        return self.n_live
 
     def start(self, kind, at):
         plant = self.plant
@@ -111,8 +117,10 @@ class Torture:
         n_calls = self.life(kind, 0)
         assert n_calls > 30, f"{n_calls} calls of {kind}: is the library loaded?"
         points = points_of(n_calls, rng)
-        for at in points:
+        for n, at in enumerate(points, 1):
             self.life(kind, at)
+            if n % 500 == 0:
+                print(f"{kind}: {n} of {len(points)}", flush=True)
         print(f"{kind}: {len(points)} of about {n_calls} points failed once, {self.n_ended} lives ended early, "
               f"{self.n_library} so far within Paho",
               flush=True)
