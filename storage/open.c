@@ -131,11 +131,36 @@ static int set_journal(struct db *db)
     return db_result(db, sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL));
 }
 
+/* Does the checker's complaint come from want of memory, and not from the page? It says so by
+ * SQLITE_NOMEM's number alone. */
+static bool speaks_of_memory(const char *complaint)
+{
+    const char *code = strstr(complaint, "error code");
+    return code && (strcmp(code, "error code=7") == 0 || strcmp(code, "error code 7") == 0);
+}
+
+static int check_once(struct db *db)
+{
+    sqlite3_stmt *stmt;
+    int code = sqlite3_prepare_v2(db->sqlite, "PRAGMA quick_check(1)", -1, &stmt, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(stmt);
+    int result = code == SQLITE_ROW ? MW_OK : code == SQLITE_DONE ? MW_ERR_IO : db_result(db, code);
+    const char *word = result == MW_OK ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
+    if (result == MW_OK && (!word || speaks_of_memory(word)))
+        result = MW_ERR_NO_MEMORY;
+    else if (result == MW_OK && strcmp(word, "ok") != 0)
+        result = MW_ERR_CORRUPT;
+    sqlite3_finalize(stmt);
+    return result;
+}
+
+/* A page that cannot be read this once is worded like one that is wrong: what is put aside must
+ * have been found so twice. */
 static int check_whole(struct db *db)
 {
-    bool is_ok = false;
-    int result = ask(db, "PRAGMA quick_check(1)", NULL, "ok", &is_ok);
-    return result == MW_OK && !is_ok ? MW_ERR_CORRUPT : result;
+    int result = check_once(db);
+    return result == MW_ERR_CORRUPT ? check_once(db) : result;
 }
 
 static int load_tally(struct db *db)

@@ -29,13 +29,17 @@
 /* SQLite's hooks and --wrap take no context. */
 static struct {
     long n_calls, fail_at;
-    bool armed;
+    bool armed, fail_on; /* and all after it */
     sqlite3_mem_methods real;
 } memory;
 
 static bool memory_fails(void)
 {
-    return memory.armed && ++memory.n_calls == memory.fail_at;
+    if (!memory.armed)
+        return false;
+    memory.n_calls++;
+    return memory.n_calls == memory.fail_at ||
+           (memory.fail_on && memory.fail_at > 0 && memory.n_calls > memory.fail_at);
 }
 
 static void *sqlite_malloc(int n)
@@ -241,10 +245,15 @@ static long live(long point, const struct fault *fault, uint64_t *ret_n_failed)
     return n_calls;
 }
 
-static void fail_each(const struct fault *fault)
+static long allocation_stride(void)
 {
     const char *text = getenv("MW_TORTURE_STRIDE");
-    long stride = text ? strtol(text, NULL, 10) : TORTURE_STRIDE;
+    return text ? strtol(text, NULL, 10) : TORTURE_STRIDE;
+}
+
+static void fail_each(const struct fault *fault)
+{
+    long stride = allocation_stride();
     if (!fault->allocations && stride < TORTURE_SLOW)
         stride = 1;
     long n_points = 0, n_noticed = 0;
@@ -288,6 +297,99 @@ START_TEST(no_io_error_gives_a_number_twice_while_a_corrupt_database_is_put_asid
 }
 END_TEST
 
-MW_SUITE("power/torture", no_allocation_that_fails_loses_or_breaks_anything,
-         no_io_error_loses_or_breaks_anything, no_full_disk_loses_or_breaks_anything,
+/* One start over what a life has left, in which the point-th allocation or read fails; the number
+ * of calls. */
+static long start_over(struct life *l, const struct power_files *left, long point, bool allocations,
+                       bool *ret_failed)
+{
+    struct db_report report;
+    power_files_free(&l->disk.files);
+    power_files_copy(&l->disk.files, left);
+    memory.n_calls = l->disk.n_reads = 0;
+    memory.fail_at = allocations ? point : 0;
+    l->disk.read_fail_at = allocations ? 0 : point;
+    l->point = point;
+    memory.armed = true;
+    int result = db_open(&l->db, &l->config, AT_US, &report);
+    memory.armed = false;
+    l->disk.read_fail_at = 0;
+    long n_calls = allocations ? memory.n_calls : l->disk.n_reads;
+    *ret_failed = result != MW_OK;
+    if (result != MW_OK) {
+        insist(result == MW_ERR_NO_MEMORY || result == MW_ERR_IO, l, "start", result);
+        ck_assert_int_eq(db_open(&l->db, &l->config, AT_US, &report), MW_OK);
+    }
+    ck_assert_msg(!report.quarantined[0], "point %ld: a whole database is put aside", point);
+    const char *difference = workload_compare(&l->w, l->db);
+    ck_assert_msg(!difference, "point %ld: %s", point, difference);
+    db_close(l->db);
+    l->db = NULL;
+    return n_calls;
+}
+
+/* What cannot be read or checked for want of memory is not corrupt. */
+static void start_over_each(bool allocations, bool fail_on)
+{
+    struct life *l = __real_calloc(1, sizeof *l);
+    ck_assert_ptr_nonnull(l);
+    l->config = (struct store_config){ .max_bytes = 4 << 20, .windows = WORKLOAD_CONFIG_WINDOWS };
+    snprintf(l->config.path, sizeof l->config.path, POWER_FOLDER "/m.db");
+    ck_assert_int_eq(store_settle(&l->config, NULL), MW_OK);
+    hook_sqlite();
+    power_disk_install(&l->disk);
+    workload_init(&l->w);
+    ck_assert_int_eq(db_open(&l->db, &l->config, AT_US, NULL), MW_OK);
+    l->w.next_seq = outbox_next_seq(l->db);
+    for (int i = 0; i < GROUPS; i++)
+        ck_assert_int_eq(workload_step(&l->w, l->db), MW_OK);
+    db_close(l->db);
+    struct power_files left = { 0 };
+    power_files_copy(&left, &l->disk.files);
+
+    long stride = allocations ? allocation_stride() : 1, n_points = 0, n_noticed = 0;
+    bool failed;
+    memory.fail_on = fail_on;
+    long n_calls = start_over(l, &left, 0, allocations, &failed);
+    for (long point = 1; point <= n_calls; point += stride, n_points++) {
+        start_over(l, &left, point, allocations, &failed);
+        n_noticed += failed;
+    }
+    printf("starts over a database, %s: %ld of %ld points failed once, %ld starts were refused\n",
+           fail_on       ? "no memory from an allocation on"
+           : allocations ? "allocations"
+                         : "reads",
+           n_points, n_calls, n_noticed);
+    ck_assert_int_gt(n_points, 20);
+    ck_assert_int_gt(n_noticed, 0);
+    memory.fail_on = false;
+    power_files_free(&left);
+    power_disk_remove(&l->disk);
+    power_disk_free(&l->disk);
+    free(l);
+    sqlite3_shutdown();
+}
+
+START_TEST(no_allocation_that_fails_puts_a_whole_database_aside)
+{
+    start_over_each(true, false);
+}
+END_TEST
+
+START_TEST(no_want_of_memory_puts_a_whole_database_aside)
+{
+    start_over_each(true, true);
+}
+END_TEST
+
+START_TEST(no_read_that_fails_puts_a_whole_database_aside)
+{
+    start_over_each(false, false);
+}
+END_TEST
+
+MW_SUITE("power/torture", no_allocation_that_fails_puts_a_whole_database_aside,
+         no_want_of_memory_puts_a_whole_database_aside,
+         no_read_that_fails_puts_a_whole_database_aside,
+         no_allocation_that_fails_loses_or_breaks_anything, no_io_error_loses_or_breaks_anything,
+         no_full_disk_loses_or_breaks_anything,
          no_io_error_gives_a_number_twice_while_a_corrupt_database_is_put_aside)

@@ -116,6 +116,8 @@ static int file_read(sqlite3_file *file, void *bytes, int n, sqlite3_int64 at)
     const struct power_node *node = &h->disk->files.nodes[h->node];
     size_t wanted = (size_t)n, stored = 0;
     int64_t there = node->size - at;
+    if (++h->disk->n_reads == h->disk->read_fail_at)
+        return SQLITE_IOERR_READ;
     if ((size_t)at < node->n_stored)
         stored = node->n_stored - (size_t)at < wanted ? node->n_stored - (size_t)at : wanted;
     if (stored > 0)

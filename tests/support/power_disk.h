@@ -79,6 +79,8 @@ struct power_disk {
     struct power_op *ops;
     size_t n_ops, cap_ops;
     long n_calls; /* that could fail: open, write, truncate, sync, delete, rename, allocate */
+    long n_reads; /* counted apart */
+    long read_fail_at;
     long fail_at; /* the number of the one that does, from 1; 0: none */
     bool fail_on; /* and all after it */
     enum power_fault fault;
