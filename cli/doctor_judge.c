@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Facts to verdicts, pure, of this computer: clock, ports, devices, disk, database, versions.
+ * Those of the broker and the daemon are in doctor_judge_far.c. */
+#include "base/result.h"
+#include "cli/doctor.h"
+#include "fieldbus/device.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB (INT64_C(1) << 20)
+
+/* ---- clock ---- */
+
+#define CLOCK_EARLIEST_S INT64_C(1767225600) /* 2026-01-01, before the release: it ran back */
+#define CLOCK_LATEST_S   INT64_C(4102444800) /* 2100-01-01: a battery clock gone wild */
+#define RTC_OFF_S        30 /* a crystal of 20 ppm loses as much in 17 days without power */
+
+static int64_t year_of(int64_t utc_s)
+{
+    return 1970 + utc_s / 31556952; /* mean Gregorian year, s: right to a day */
+}
+
+static void judge_rtc(struct doctor_report *report, const struct doctor_clock *c)
+{
+    int64_t off_s = c->rtc_read ? c->rtc_s - c->utc_s : 0;
+    if (!c->has_rtc) {
+        doctor_say(report, DOCTOR_OK, "clock", "rtc",
+                   "none: after each start times are a guess until a time server answers; what was "
+                   "recorded until then is corrected");
+    } else if (!c->rtc_read) {
+        doctor_say(report, DOCTOR_SKIPPED, "clock", "rtc", "cannot be read");
+    } else if (off_s > RTC_OFF_S || off_s < -RTC_OFF_S) {
+        doctor_say(report, DOCTOR_WARNING, "clock", "rtc",
+                   "the battery clock is %" PRId64 " s %s: the next start begins with that",
+                   off_s < 0 ? -off_s : off_s, off_s < 0 ? "behind" : "ahead");
+        doctor_remedy(report, "once the time is right: hwclock --systohc --utc; if it drifts "
+                              "again, the battery");
+    } else {
+        doctor_say(report, DOCTOR_OK, "clock", "rtc", "keeps the time, %" PRId64 " s off",
+                   off_s < 0 ? -off_s : off_s);
+    }
+}
+
+void judge_clock(struct doctor_report *report, const struct doctor_clock *c)
+{
+    if (c->utc_s < CLOCK_EARLIEST_S || c->utc_s > CLOCK_LATEST_S) {
+        doctor_say(report, DOCTOR_FAULT, "clock", "",
+                   "stands in the year %" PRId64 ": certificates are judged by it, and TLS fails",
+                   year_of(c->utc_s));
+        doctor_remedy(report, "timedatectl set-ntp true, and a time server in "
+                              "/etc/systemd/timesyncd.conf (NTP=) that this network reaches");
+    } else if (!c->synced) {
+        doctor_say(report, DOCTOR_WARNING, "clock", "",
+                   "not synchronised: times are a guess, order and delays are right all the same");
+        doctor_remedy(report, "timedatectl set-ntp true; timedatectl timesync-status tells whether "
+                              "a server answers (NTP= in /etc/systemd/timesyncd.conf)");
+    } else {
+        doctor_say(report, DOCTOR_OK, "clock", "", "synchronised");
+    }
+    judge_rtc(report, c);
+}
+
+/* ---- serial ports ---- */
+
+static bool judge_port_there(struct doctor_report *report, const struct doctor_port *p)
+{
+    if (p->access == ACCESS_MISSING) {
+        doctor_say(report, DOCTOR_FAULT, "serial", p->bus, "%s does not exist", p->device);
+        doctor_remedy(report,
+                      "ls -l /dev/serial/by-id /dev/rs485; plug the adapter in, or put its "
+                      "name into rtu.device of bus %s",
+                      p->bus);
+        return false;
+    }
+    if (p->access == ACCESS_SEEN_NOT) {
+        doctor_say(report, DOCTOR_SKIPPED, "serial", p->bus,
+                   "%s cannot be looked at by this user: run as root", p->device);
+        return false;
+    }
+    if (p->access == ACCESS_NO) {
+        doctor_say(report, DOCTOR_FAULT, "serial", p->bus,
+                   "user %s may not use %s (group %s, mode %04o)", p->user, p->device, p->group,
+                   p->mode);
+        if ((p->mode & 060) == 060 && strcmp(p->group, "root") != 0)
+            doctor_remedy(report, "usermod -aG %s %s && systemctl restart millwrightd", p->group,
+                          p->user);
+        else
+            doctor_remedy(report,
+                          "chgrp dialout %s && chmod 0660 %s; for good a udev rule as in "
+                          "61-millwright-rs485.rules",
+                          p->device, p->device);
+        return false;
+    }
+    return true;
+}
+
+/* What stops the line from working. */
+static bool judge_port_use(struct doctor_report *report, const struct doctor_port *p)
+{
+    if (!p->is_tty) {
+        doctor_say(report, DOCTOR_FAULT, "serial", p->bus, "%s is no serial port", p->device);
+        doctor_remedy(report,
+                      "ls -l /dev/serial/by-id /dev/rs485, and its name into rtu.device of "
+                      "bus %s",
+                      p->bus);
+    } else if (p->locked && !p->owner_is_daemon) {
+        doctor_say(report, DOCTOR_FAULT, "serial", p->bus, "%s: another program has it: %s",
+                   p->device, p->owner[0] ? p->owner : "which one is not to be seen");
+        if (p->owner_pid > 0)
+            doctor_remedy(report, "ps -fp %ld, then end it: two masters on one line garble both",
+                          p->owner_pid);
+        else
+            doctor_remedy(report, "as root: fuser -v %s", p->device);
+    } else if (p->rts == RTS_KERNEL && p->rs485 == RS485_NONE) {
+        doctor_say(report, DOCTOR_FAULT, "serial", p->bus,
+                   "rts: kernel, but the driver of %s has no RS-485 mode", p->device);
+        doctor_remedy(report,
+                      "rtu.rts of bus %s: none for an adapter that switches by itself, else up or "
+                      "down",
+                      p->bus);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+void judge_port(struct doctor_report *report, const struct doctor_port *p)
+{
+    static const char *const modes[] = { "", ", driver without RS-485 mode", ", RS-485 mode off",
+                                         ", RS-485 mode on" };
+    if (!judge_port_there(report, p) || !judge_port_use(report, p))
+        return;
+    bool well = true;
+    if (p->renamed) {
+        well = false;
+        doctor_say(report, DOCTOR_WARNING, "serial", p->bus,
+                   "%s may be another adapter after the next start", p->device);
+        if (p->stable[0])
+            doctor_remedy(report, "rtu.device of bus %s: %s", p->bus, p->stable);
+        else
+            doctor_remedy(report,
+                          "udevadm trigger --subsystem-match=tty, then a name of /dev/rs485 as "
+                          "rtu.device of bus %s",
+                          p->bus);
+    }
+    if (p->latency_ms > 1) {
+        well = false;
+        doctor_say(report, DOCTOR_WARNING, "serial", p->bus,
+                   "the adapter holds every reply back for up to %d ms", p->latency_ms);
+        doctor_remedy(
+            report,
+            "echo 1 > %s; for good 61-millwright-rs485.rules: udevadm control --reload && "
+            "udevadm trigger --subsystem-match=usb-serial",
+            p->latency_file);
+    }
+    if (well)
+        doctor_say(report, DOCTOR_OK, "serial", p->bus, "%s, user %s may use it%s%s", p->device,
+                   p->user, p->owner_is_daemon ? ", the daemon has it" : "", modes[p->rs485]);
+}
+
+/* ---- TCP ---- */
+
+static void judge_peer_by_daemon(struct doctor_report *report, const struct doctor_peer *p)
+{
+    uint32_t n_online = p->n_devices - p->n_offline;
+    if (n_online > 0 || p->n_devices == 0) {
+        doctor_say(report, DOCTOR_OK, "tcp", p->bus,
+                   "%s port %u: connected by the daemon, %u of %u devices answer", p->host,
+                   (unsigned)p->port, (unsigned)n_online, (unsigned)p->n_devices);
+        return;
+    }
+    doctor_say(report, DOCTOR_FAULT, "tcp", p->bus, "%s port %u: none of %u devices answers",
+               p->host, (unsigned)p->port, (unsigned)p->n_devices);
+    doctor_remedy(report,
+                  "journalctl -u millwrightd MW_BUS=%s says why; then power and cable of "
+                  "the device, tcp.host, tcp.port, unit",
+                  p->bus);
+}
+
+void judge_peer(struct doctor_report *report, const struct doctor_peer *p)
+{
+    if (p->by_daemon) {
+        judge_peer_by_daemon(report, p);
+    } else if (p->result == MW_OK) {
+        doctor_say(report, DOCTOR_OK, "tcp", p->bus,
+                   "%s port %u takes connections (%" PRId64 " ms)", p->host, (unsigned)p->port,
+                   p->took_us / 1000);
+    } else if (p->result == MW_ERR_NOT_FOUND) {
+        doctor_say(report, DOCTOR_FAULT, "tcp", p->bus, "no address for the name %s", p->host);
+        doctor_remedy(report,
+                      "getent hosts %s; an address instead of a name in tcp.host of bus %s "
+                      "needs no name server",
+                      p->host, p->bus);
+    } else if (p->result == MW_ERR_TIMEOUT) {
+        doctor_say(report, DOCTOR_FAULT, "tcp", p->bus, "%s port %u: no answer", p->host,
+                   (unsigned)p->port);
+        doctor_remedy(report, "ping %s; its power, cable, address (tcp.host of bus %s), a firewall",
+                      p->host, p->bus);
+    } else {
+        doctor_say(report, DOCTOR_FAULT, "tcp", p->bus, "%s port %u: connection refused", p->host,
+                   (unsigned)p->port);
+        doctor_remedy(
+            report,
+            "Modbus TCP must be on at the device; its port (502 as a rule) is tcp.port of "
+            "bus %s; some take few masters at once",
+            p->bus);
+    }
+}
+
+/* ---- disk ---- */
+
+/* An alarm is stored, and with it sent, after one sync; acknowledgements are stored five times a
+ * second. Above a fifth of a second they hold each other up. */
+#define SYNC_SLOW_US 200000
+#define RESERVE      (4 * MIB) /* below, the daemon cannot keep its reserve */
+
+static void judge_medium(struct doctor_report *report, const struct doctor_disk *d)
+{
+    static const char *const why[] = {
+        [MEDIUM_DISK] = "",
+        [MEDIUM_RAM] = "is memory: alarms not yet sent and models are gone after a power cut",
+        [MEDIUM_OVERLAY] = "may be memory or thrown away with the image: alarms not yet sent and "
+                           "models go with it",
+        [MEDIUM_NETWORK] = "is another computer's: its locks and syncs are not what SQLite needs",
+        [MEDIUM_FAT] = "has no journal: a power cut may take the whole folder",
+    };
+    if (d->medium == MEDIUM_DISK) {
+        doctor_say(report, DOCTOR_OK, "disk", "filesystem", "%s", d->kind);
+        return;
+    }
+    doctor_say(report, DOCTOR_WARNING, "disk", "filesystem", "%s (%s) %s", d->folder, d->kind,
+               why[d->medium]);
+    doctor_remedy(report, "store.path on a local disk with ext4 or f2fs; or, where nothing is to "
+                          "be kept, store.history: ram");
+}
+
+static void judge_room(struct doctor_report *report, const struct doctor_disk *d)
+{
+    int64_t room = d->free_bytes + d->used_bytes;
+    if (d->free_bytes < RESERVE) {
+        doctor_say(report, DOCTOR_FAULT, "disk", "room", "%s is full: %" PRId64 " KiB free",
+                   d->folder, d->free_bytes / 1024);
+        doctor_remedy(report, "du -xh --max-depth=2 / | sort -h | tail; journalctl "
+                              "--vacuum-size=50M; apt clean");
+    } else if (room < d->max_bytes) {
+        doctor_say(report, DOCTOR_WARNING, "disk", "room",
+                   "room for a database of %" PRId64 " MiB, store.max_size is %" PRId64 " MiB",
+                   room / MIB, d->max_bytes / MIB);
+        doctor_remedy(report, "store.max_size: %" PRId64 "MiB, or make room in %s",
+                      room / MIB > 8 ? room / MIB / 2 : 4, d->folder);
+    } else {
+        doctor_say(report, DOCTOR_OK, "disk", "room",
+                   "%" PRId64 " MiB free for a database of at most %" PRId64 " MiB",
+                   d->free_bytes / MIB, d->max_bytes / MIB);
+    }
+}
+
+static void judge_sync(struct doctor_report *report, const struct doctor_disk *d)
+{
+    if (!d->timed && d->sync_error == 0) {
+        doctor_say(report, DOCTOR_SKIPPED, "disk", "fsync",
+                   "this user may not write to %s: run as root, or runuser -u %s -- millwright "
+                   "doctor",
+                   d->folder, d->user);
+    } else if (!d->timed) {
+        doctor_say(report, DOCTOR_FAULT, "disk", "fsync", "writing to %s fails: %s", d->folder,
+                   strerror(d->sync_error));
+        doctor_remedy(report, "make room, or dmesg | tail: a card that fails is to be replaced");
+    } else if (d->p99_us > SYNC_SLOW_US) {
+        doctor_say(report, DOCTOR_WARNING, "disk", "fsync",
+                   "a page written and synced takes %.1f ms (p50), %.1f ms (p99), above 200 ms: "
+                   "acknowledgements, stored five times a second, hold alarms up",
+                   (double)d->p50_us / 1000, (double)d->p99_us / 1000);
+        doctor_remedy(report, "an industrial card, eMMC or SSD; until then store.block: 5min, and "
+                              "nothing else that writes to this disk");
+    } else {
+        doctor_say(report, DOCTOR_OK, "disk", "fsync",
+                   "a page written and synced takes %.2f ms (p50), %.2f ms (p99 of %u)",
+                   (double)d->p50_us / 1000, (double)d->p99_us / 1000, (unsigned)d->n_syncs);
+    }
+}
+
+void judge_disk(struct doctor_report *report, const struct doctor_disk *d)
+{
+    if (d->access == ACCESS_MISSING) {
+        doctor_say(report, DOCTOR_FAULT, "disk", "", "the folder %s does not exist", d->folder);
+        doctor_remedy(report, "install -d -m 0750 -o %s %s", d->user, d->folder);
+        return;
+    }
+    if (d->access == ACCESS_SEEN_NOT || !d->has_figures) {
+        doctor_say(report, DOCTOR_SKIPPED, "disk", "",
+                   "%s cannot be looked at by this user: run as root", d->folder);
+        return;
+    }
+    judge_medium(report, d);
+    if (d->read_only) {
+        doctor_say(report, DOCTOR_FAULT, "disk", "", "%s is mounted read-only", d->folder);
+        doctor_remedy(report,
+                      "mount -o remount,rw $(findmnt -no TARGET -T %s); if it was remounted "
+                      "by itself, dmesg says why",
+                      d->folder);
+        return;
+    }
+    if (d->access == ACCESS_NO) {
+        doctor_say(report, DOCTOR_FAULT, "disk", "", "user %s may not write to %s", d->user,
+                   d->folder);
+        doctor_remedy(report, "chown -R %s %s", d->user, d->folder);
+    }
+    judge_room(report, d);
+    judge_sync(report, d);
+}
+
+/* ---- database ---- */
+
+static void judge_version_of(struct doctor_report *report, const struct doctor_database *d)
+{
+    const struct db_examined *f = &d->found;
+    if (f->version > f->newest) {
+        doctor_say(report, DOCTOR_FAULT, "database", "",
+                   "%s is of schema %d, this release knows %d at most: the daemon does not start",
+                   d->path, f->version, f->newest);
+        doctor_remedy(report, "install the newer release again; or begin anew: mv %s %s.newer",
+                      d->path, d->path);
+        return;
+    }
+    doctor_say(report, DOCTOR_FAULT, "database", "", "%s is a database of another program",
+               d->path);
+    doctor_remedy(report, "another store.path, or mv %s %s.other", d->path, d->path);
+}
+
+static void judge_corrupt(struct doctor_report *report, const struct doctor_database *d)
+{
+    doctor_say(report, DOCTOR_FAULT, "database", "", "%s is corrupt: %s", d->path,
+               d->found.trouble[0] ? d->found.trouble : "no database of SQLite");
+    doctor_remedy(report,
+                  "systemctl restart millwrightd: it is put aside as %s.corrupt-TIME and a new one "
+                  "begun; then look for the cause (dmesg, the card)",
+                  d->path);
+}
+
+static void judge_whole(struct doctor_report *report, const struct doctor_database *d)
+{
+    const struct db_examined *f = &d->found;
+    double mib = (double)f->n_bytes / (double)MIB;
+    if (d->by_daemon && !d->well)
+        return; /* the daemon's own words follow in its check */
+    if (d->by_daemon)
+        doctor_say(report, DOCTOR_OK, "database", "",
+                   "schema %d, %.1f MiB; the daemon has it open and has checked it at its start",
+                   f->version, mib);
+    else if (f->held)
+        doctor_say(report, DOCTOR_SKIPPED, "database", "",
+                   "schema %d, %.1f MiB; process %ld has it open, so it was not checked",
+                   f->version, mib, f->holder);
+    else if (f->checked)
+        doctor_say(report, DOCTOR_OK, "database", "", "schema %d, %.1f MiB, whole%s", f->version,
+                   mib, f->version < f->newest ? "; the next start brings it up" : "");
+    else if (f->n_bytes == 0)
+        doctor_say(report, DOCTOR_OK, "database", "", "empty: the next start makes it");
+    else
+        doctor_say(report, DOCTOR_SKIPPED, "database", "",
+                   "schema %d, %.1f MiB; checking it takes longer than a doctor may", f->version,
+                   mib);
+}
+
+static void judge_beside(struct doctor_report *report, const struct doctor_database *d)
+{
+    if (d->found.quarantined_s > 0) {
+        doctor_say(report, DOCTOR_WARNING, "database", "put aside",
+                   "a corrupt database was put aside: %s.corrupt-%" PRId64, d->path,
+                   d->found.quarantined_s);
+        doctor_remedy(report,
+                      "if it comes again, replace the storage; rm %s.corrupt-%" PRId64
+                      "* once nobody wants to look into it",
+                      d->path, d->found.quarantined_s);
+    }
+    if (d->found.n_bytes > 0 && !d->has_reserve) {
+        doctor_say(report, DOCTOR_WARNING, "database", "reserve",
+                   "%s-reserve is missing: it was given to a full disk", d->path);
+        doctor_remedy(report, "make room: the daemon makes it anew once 4 MiB are free (df -h %s)",
+                      d->path);
+    }
+}
+
+static void judge_examined(struct doctor_report *report, const struct doctor_database *d,
+                           int result)
+{
+    switch (result) {
+    case MW_OK: judge_whole(report, d); break;
+    case MW_ERR_UNSUPPORTED: judge_version_of(report, d); break;
+    case MW_ERR_CORRUPT:
+    case MW_ERR_FORMAT: judge_corrupt(report, d); break;
+    case MW_ERR_STATE:
+        doctor_say(report, DOCTOR_SKIPPED, "database", "", "another program has just opened %s",
+                   d->path);
+        break;
+    default:
+        doctor_say(report, DOCTOR_FAULT, "database", "", "%s cannot be read: %s", d->path,
+                   d->found.trouble[0] ? d->found.trouble : mw_result_text(result));
+        doctor_remedy(report, "dmesg | tail: a card that fails is to be replaced");
+    }
+}
+
+void judge_database(struct doctor_report *report, const struct doctor_database *d)
+{
+    if (d->access == ACCESS_MISSING) {
+        doctor_say(report, DOCTOR_OK, "database", "", "none yet: the first start makes %s",
+                   d->path);
+    } else if (d->access == ACCESS_SEEN_NOT || d->access == ACCESS_NO) {
+        doctor_say(report, DOCTOR_SKIPPED, "database", "",
+                   "%s cannot be read by this user: run as root", d->path);
+    } else {
+        judge_examined(report, d, d->result);
+        judge_beside(report, d);
+    }
+}
+
+/* ---- versions ---- */
+
+struct known_version {
+    const char *name;
+    int from[3], below[3]; /* from <= version < below */
+    enum doctor_verdict verdict;
+    const char *words, *remedy;
+};
+
+/* Sources: the projects' change logs and advisories; README of each release. Only what harms this
+ * program: it opens its database once, and keeps Paho's own window and persistence out of use. */
+static const struct known_version KNOWN[] = {
+    { "kernel",
+      { 0, 0, 0 },
+      { 4, 14, 0 },
+      DOCTOR_WARNING,
+      "is too old for MILLWRIGHT_SANDBOX=kill (4.14)",
+      "a newer system" },
+    { "libmodbus",
+      { 0, 0, 0 },
+      { 3, 1, 6 },
+      DOCTOR_FAULT,
+      "is older than what the lines are tried with",
+      "apt install libmodbus5" },
+    { "Paho",
+      { 0, 0, 0 },
+      { 1, 3, 9 },
+      DOCTOR_FAULT,
+      "is older than what the uplink is tried with",
+      "apt install libpaho-mqtt1.3" },
+    { "SQLite",
+      { 0, 0, 0 },
+      { 3, 40, 0 },
+      DOCTOR_FAULT,
+      "is older than what the store needs",
+      "apt install libsqlite3-0" },
+    { "OpenSSL",
+      { 0, 0, 0 },
+      { 3, 0, 0 },
+      DOCTOR_FAULT,
+      "has no more security updates",
+      "a newer system" },
+    { "OpenSSL",
+      { 3, 0, 0 },
+      { 3, 0, 7 },
+      DOCTOR_WARNING,
+      "overruns a buffer at a crafted certificate (CVE-2022-3602)",
+      "apt install libssl3" },
+    { "libcyaml",
+      { 0, 0, 0 },
+      { 1, 3, 1 },
+      DOCTOR_FAULT,
+      "is older than what the configuration needs",
+      "apt install libcyaml1" },
+};
+
+static void read_numbers(const char *text, int ret_numbers[3])
+{
+    for (int i = 0; i < 3; i++) {
+        char *end = NULL;
+        long n = strtol(text, &end, 10);
+        ret_numbers[i] = end != text && n >= 0 && n < 100000 ? (int)n : 0;
+        text = *end == '.' ? end + 1 : "";
+    }
+}
+
+static int compare(const int a[3], const int b[3])
+{
+    for (int i = 0; i < 3; i++)
+        if (a[i] != b[i])
+            return a[i] < b[i] ? -1 : 1;
+    return 0;
+}
+
+void judge_version(struct doctor_report *report, const struct doctor_version *v)
+{
+    int numbers[3];
+    read_numbers(v->text, numbers);
+    for (size_t i = 0; i < sizeof KNOWN / sizeof KNOWN[0]; i++) {
+        const struct known_version *k = &KNOWN[i];
+        if (strcmp(k->name, v->name) != 0 || compare(numbers, k->from) < 0 ||
+            compare(numbers, k->below) >= 0)
+            continue;
+        doctor_say(report, k->verdict, "versions", v->name, "%s %s", v->text, k->words);
+        doctor_remedy(report, "%s", k->remedy);
+        return;
+    }
+    doctor_say(report, DOCTOR_OK, "versions", v->name, "%s", v->text);
+}
