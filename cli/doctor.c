@@ -385,6 +385,13 @@ static void run(struct patient *p)
     }
 }
 
+/* Two names of one file are one file. */
+static bool is_another_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && (x.st_dev != y.st_dev || x.st_ino != y.st_ino);
+}
+
 /* ---- printing ---- */
 
 static void print_finding(const struct doctor_finding *f)
@@ -465,6 +472,8 @@ static int examine(struct patient *p, const char *profiles, const char *user, bo
     p->status =
         doctor_ask_daemon(p->config ? p->config->socket : CLIENT_SOCKET, &p->daemon, &daemon_uid);
     int status = EX_OK;
+    if (p->has_config && is_another_file(p->file, p->daemon.config_file))
+        p->daemon.other_config = p->daemon.config_file;
     if (!doctor_find_user(user, daemon_uid, &p->user)) {
         fprintf(stderr, "millwright: no user '%s'\n", user);
         status = EX_USAGE;

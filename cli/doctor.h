@@ -177,6 +177,7 @@ struct doctor_daemon {
     char store_text[160];
     char broker_state[16], broker_text[120];
     uint32_t n_machines, n_without_model;
+    const char *other_config; /* what it has read, where that is not what the doctor has; or NULL */
 };
 
 struct doctor_polling {

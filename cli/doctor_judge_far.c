@@ -240,8 +240,12 @@ void judge_secret(struct doctor_report *report, const struct doctor_secret *s)
 {
     if (s->access == ACCESS_MISSING) {
         doctor_say(report, DOCTOR_FAULT, "secrets", s->setting, "%s does not exist", s->path);
-        doctor_remedy(report, "the file that mqtt.%s names: install -m 0600 -o %s FILE %s",
-                      s->setting, s->user, s->path);
+        if (s->only_public)
+            doctor_remedy(report, "the file that mqtt.%s names: install -m 0644 FILE %s",
+                          s->setting, s->path);
+        else
+            doctor_remedy(report, "the file that mqtt.%s names: install -m 0600 -o %s FILE %s",
+                          s->setting, s->user, s->path);
     } else if (s->access == ACCESS_SEEN_NOT) {
         doctor_say(report, DOCTOR_SKIPPED, "secrets", s->setting,
                    "%s cannot be looked at by this user: run as root", s->path);
@@ -325,6 +329,11 @@ void judge_daemon(struct doctor_report *report, const struct doctor_daemon *d)
         doctor_say(report, DOCTOR_OK, "daemon", "version", "%s, up for %" PRId64 " s", d->version,
                    d->uptime_s);
     }
+    if (d->other_config) {
+        doctor_say(report, DOCTOR_WARNING, "daemon", "configuration",
+                   "the daemon that runs has read another file: %s", d->other_config);
+        doctor_remedy(report, "millwright doctor --config %s", d->other_config);
+    }
     judge_store(report, d);
     judge_link(report, d);
     if (d->n_without_model > 0)
@@ -355,7 +364,7 @@ static void judge_pace(struct doctor_report *report, const struct doctor_polling
                    (double)p->waited_us / 1e6);
     } else {
         doctor_say(report, DOCTOR_OK, "daemon", p->bus,
-                   "%" PRIu64 " polls since the start, the next one every %.0f s", p->polls_after,
+                   "%" PRIu64 " polls since the start, one is due every %.0f s", p->polls_after,
                    (double)p->period_us / 1e6);
     }
 }
