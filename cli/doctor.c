@@ -525,5 +525,7 @@ int verb_doctor(int argc, char **argv)
         return EX_USAGE;
     }
     signal(SIGPIPE, SIG_IGN); /* a broker that hangs up is a finding */
+    unsetenv("http_proxy");   /* Paho takes them, and millwrightd does without */
+    unsetenv("https_proxy");
     return examine(&patient, profiles, user, json);
 }
