@@ -7,6 +7,7 @@
 #include "uplink/certificate.h"
 #include "uplink/secret.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <limits.h>
@@ -51,6 +52,7 @@ struct patient {
     struct doctor_user user;
     struct doctor_daemon daemon;
     struct doctor_status *status; /* NULL: no daemon that answers */
+    bool daemon_hidden;           /* there is one, and this user may not ask it */
     uint32_t n_models_wrong;
 };
 
@@ -179,6 +181,8 @@ static void check_certificate(struct patient *p, const char *setting, const char
     if (!path[0])
         return;
     certificate.result = certificate_not_after(path, &certificate.not_after_us);
+    certificate.unseen =
+        certificate.result == MW_ERR_IO && access(path, R_OK) != 0 && errno == EACCES;
     judge_certificate(&p->report, &certificate);
 }
 
@@ -196,16 +200,36 @@ static void check_certificates(struct patient *p)
 
 /* ---- buses ---- */
 
+static void check_port(struct patient *p, const struct bus_config *bus)
+{
+    struct doctor_port port;
+    doctor_look_at_port(bus, &p->user, p->config && (p->status || p->daemon_hidden), &port);
+    judge_port(&p->report, &port);
+}
+
+/* Without a configuration, what could become a bus. */
+static void check_adapters(struct patient *p)
+{
+    struct bus_config buses[16];
+    size_t n = doctor_adapters(buses, sizeof buses / sizeof buses[0]);
+    for (size_t i = 0; i < n; i++)
+        check_port(p, &buses[i]);
+    if (n == 0)
+        doctor_say(&p->report, DOCTOR_OK, "serial", "", "no USB adapter is plugged in");
+}
+
 static void check_serial(struct patient *p)
 {
     size_t n = 0;
+    if (!p->config) {
+        check_adapters(p);
+        return;
+    }
     for (size_t i = 0; i < p->config->n_buses; i++) {
-        struct doctor_port port;
         if (p->config->buses[i].kind != BUS_RTU)
             continue;
         n++;
-        doctor_look_at_port(&p->config->buses[i], &p->user, p->status != NULL, &port);
-        judge_port(&p->report, &port);
+        check_port(p, &p->config->buses[i]);
     }
     if (n == 0)
         doctor_say(&p->report, DOCTOR_OK, "serial", "", "no serial bus is configured");
@@ -235,8 +259,9 @@ static void check_tcp(struct patient *p)
     for (size_t i = 0; peers && i < p->config->n_buses; i++) {
         const struct bus_config *bus = &p->config->buses[i];
         if (bus->kind == BUS_TCP)
-            peers[n++] =
-                (struct doctor_peer){ .bus = bus->name, .host = bus->host, .port = bus->port };
+            peers[n++] = (struct doctor_peer){
+                .bus = bus->name, .host = bus->host, .port = bus->port, .hidden = p->daemon_hidden
+            };
     }
     if (n > 0) {
         progress("connecting to the devices, up to 3 s for 64 of them");
@@ -338,7 +363,7 @@ struct check {
 static const struct check CHECKS[] = {
     { "configuration", NULL, false },      { "models", check_models, true },
     { "secrets", check_secrets, true },    { "certificates", check_certificates, true },
-    { "serial", check_serial, true },      { "tcp", check_tcp, true },
+    { "serial", check_serial, false },     { "tcp", check_tcp, true },
     { "clock", check_clock, false },       { "disk", check_disk, true },
     { "database", check_database, true },  { "broker", check_broker, true },
     { "daemon", check_daemon, false },     { "engine", check_engine, false },
@@ -472,6 +497,10 @@ static int examine(struct patient *p, const char *profiles, const char *user, bo
     p->status =
         doctor_ask_daemon(p->config ? p->config->socket : CLIENT_SOCKET, &p->daemon, &daemon_uid);
     int status = EX_OK;
+    struct stat socket_file;
+    p->daemon_hidden = p->daemon.connect_errno == EACCES;
+    if (p->daemon_hidden && stat(p->daemon.socket, &socket_file) == 0)
+        daemon_uid = socket_file.st_uid;
     if (p->has_config && is_another_file(p->file, p->daemon.config_file))
         p->daemon.other_config = p->daemon.config_file;
     if (!doctor_find_user(user, daemon_uid, &p->user)) {

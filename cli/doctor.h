@@ -86,7 +86,8 @@ struct doctor_peer {
     uint16_t port;
     bool by_daemon;                /* the daemon was asked, the device was not */
     uint32_t n_devices, n_offline; /* by the daemon */
-    int result; /* of the connection: MW_OK, MW_ERR_NOT_FOUND, MW_ERR_TIMEOUT, ... */
+    bool hidden; /* a daemon that may not be asked polls it, so it was not tried either */
+    int result;  /* of the connection: MW_OK, MW_ERR_NOT_FOUND, MW_ERR_TIMEOUT, ... */
     int64_t took_us;
 };
 
@@ -156,7 +157,8 @@ struct doctor_broker {
 
 struct doctor_certificate {
     const char *setting, *path;
-    int result; /* of reading it: MW_OK, MW_ERR_IO, MW_ERR_FORMAT */
+    int result;  /* of reading it: MW_OK, MW_ERR_IO, MW_ERR_FORMAT */
+    bool unseen; /* it is there, but not to be read by whoever runs the doctor */
     int64_t not_after_us, at_us;
 };
 
@@ -229,6 +231,9 @@ void doctor_processor(char *ret_words, size_t cap);
 /* daemon_has_bus: it polls, so the port is not opened. */
 void doctor_look_at_port(const struct bus_config *bus, const struct doctor_user *user,
                          bool daemon_has_bus, struct doctor_port *ret_port);
+/* USB adapters that are plugged in, as buses named after their tty; returns how many, at most cap.
+ */
+size_t doctor_adapters(struct bus_config *ret_buses, size_t cap);
 /* All at once, within 4 s; peers' bus, host and port are given. */
 void doctor_reach_peers(struct doctor_peer *peers, size_t n);
 

@@ -127,10 +127,20 @@ static void take_host(const struct mqtt_endpoint *endpoint, char *ret_host)
                    endpoint->host + brackets);
 }
 
+/* By whoever runs the doctor; whether the daemon may is another check's. */
+static bool are_readable(const struct mqtt_config *mqtt)
+{
+    const char *const paths[] = { mqtt->ca_file, mqtt->cert_file, mqtt->key_file };
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        if (paths[i][0] && access(paths[i], R_OK) != 0 && errno == EACCES)
+            return false;
+    return true;
+}
+
 static void follow(const struct mqtt_config *mqtt, int fd, void (*say)(const char *what),
                    struct doctor_broker *broker)
 {
-    if (broker->tls) {
+    if (broker->tls && are_readable(mqtt)) {
         say("TLS handshake with the broker, up to 10 s");
         doctor_shake_hands(fd, mqtt, broker->host, HANDSHAKE_US, &broker->handshake);
     }

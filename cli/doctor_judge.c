@@ -184,6 +184,10 @@ void judge_peer(struct doctor_report *report, const struct doctor_peer *p)
 {
     if (p->by_daemon) {
         judge_peer_by_daemon(report, p);
+    } else if (p->hidden) {
+        doctor_say(report, DOCTOR_SKIPPED, "tcp", p->bus,
+                   "%s port %u: the daemon has it and may not be asked by this user: run as root",
+                   p->host, (unsigned)p->port);
     } else if (p->result == MW_OK) {
         doctor_say(report, DOCTOR_OK, "tcp", p->bus,
                    "%s port %u takes connections (%" PRId64 " ms)", p->host, (unsigned)p->port,
@@ -344,26 +348,27 @@ static void judge_corrupt(struct doctor_report *report, const struct doctor_data
 static void judge_whole(struct doctor_report *report, const struct doctor_database *d)
 {
     const struct db_examined *f = &d->found;
-    double mib = (double)f->n_bytes / (double)MIB;
+    char what[48];
+    (void)snprintf(what, sizeof what, "schema %d, %.1f MiB", (int)f->version,
+                   (double)(f->n_bytes + f->n_wal_bytes) / (double)MIB);
+    if (f->version == 0) /* the first commits are in its WAL alone */
+        (void)snprintf(what, sizeof what, "%.1f MiB", (double)f->n_wal_bytes / (double)MIB);
     if (d->by_daemon && !d->well)
         return; /* the daemon's own words follow in its check */
     if (d->by_daemon)
         doctor_say(report, DOCTOR_OK, "database", "",
-                   "schema %d, %.1f MiB; the daemon has it open and has checked it at its start",
-                   f->version, mib);
+                   "%s; the daemon has it open and has checked it at its start", what);
     else if (f->held)
         doctor_say(report, DOCTOR_SKIPPED, "database", "",
-                   "schema %d, %.1f MiB; process %ld has it open, so it was not checked",
-                   f->version, mib, f->holder);
+                   "%s; process %ld has it open, so it was not checked", what, f->holder);
     else if (f->checked)
-        doctor_say(report, DOCTOR_OK, "database", "", "schema %d, %.1f MiB, whole%s", f->version,
-                   mib, f->version < f->newest ? "; the next start brings it up" : "");
+        doctor_say(report, DOCTOR_OK, "database", "", "%s, whole%s", what,
+                   f->version < f->newest ? "; the next start brings it up" : "");
     else if (f->n_bytes == 0)
         doctor_say(report, DOCTOR_OK, "database", "", "empty: the next start makes it");
     else
         doctor_say(report, DOCTOR_SKIPPED, "database", "",
-                   "schema %d, %.1f MiB; checking it takes longer than a doctor may", f->version,
-                   mib);
+                   "%s; checking it takes longer than a doctor may", what);
 }
 
 static void judge_beside(struct doctor_report *report, const struct doctor_database *d)

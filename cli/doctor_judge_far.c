@@ -108,6 +108,11 @@ static bool judge_tls(struct doctor_report *report, const struct doctor_broker *
         [TLS_FAILED] = "the handshake fails",
     };
     const struct doctor_tls *t = &b->handshake;
+    if (t->outcome == TLS_NOT_TRIED) {
+        doctor_say(report, DOCTOR_SKIPPED, "broker", "TLS",
+                   "the gateway's certificate or key cannot be read by this user: run as root");
+        return false;
+    }
     if (t->outcome != TLS_OK) {
         doctor_say(report, DOCTOR_FAULT, "broker", "TLS", "%s%s%s", words[t->outcome],
                    t->words[0] ? ": " : "", t->words);
@@ -180,6 +185,11 @@ void judge_broker(struct doctor_report *report, const struct doctor_broker *b)
 
 void judge_certificate(struct doctor_report *report, const struct doctor_certificate *c)
 {
+    if (c->unseen) {
+        doctor_say(report, DOCTOR_SKIPPED, "certificates", c->setting,
+                   "%s cannot be read by this user: run as root", c->path);
+        return;
+    }
     if (c->result != MW_OK) {
         doctor_say(report, DOCTOR_FAULT, "certificates", c->setting, "%s %s", c->path,
                    c->result == MW_ERR_FORMAT ? "holds no certificate in PEM form"

@@ -120,6 +120,29 @@ void doctor_look_at_port(const struct bus_config *bus, const struct doctor_user 
     *ret_port = port;
 }
 
+size_t doctor_adapters(struct bus_config *ret_buses, size_t cap)
+{
+    DIR *names = opendir("/dev");
+    size_t n = 0;
+    for (struct dirent *entry; names && n < cap && (entry = readdir(names));) {
+        struct bus_config *bus = &ret_buses[n];
+        struct doctor_port port = { .bus = "" };
+        char device[300];
+        (void)snprintf(device, sizeof device, "/dev/%s", entry->d_name);
+        if (!is_numbered(device))
+            continue;
+        look_at_name(device, &port);
+        *bus = (struct bus_config){ .kind = BUS_RTU };
+        (void)snprintf(bus->name, sizeof bus->name, "%.*s", MW_NAME_MAX, entry->d_name);
+        (void)snprintf(bus->device, sizeof bus->device, "%.255s",
+                       port.stable[0] ? port.stable : device);
+        n++;
+    }
+    if (names)
+        closedir(names);
+    return n;
+}
+
 /* ---- TCP peers ---- */
 
 #define PEER_US   INT64_C(3000000)
@@ -189,7 +212,7 @@ void doctor_reach_peers(struct doctor_peer *peers, size_t n)
     struct attempt *attempts = calloc(AT_ONCE, sizeof *attempts);
     size_t n_now = 0;
     for (size_t i = 0; attempts && i < n; i++) {
-        if (!peers[i].by_daemon) {
+        if (!peers[i].by_daemon && !peers[i].hidden) {
             struct attempt *a = &attempts[n_now++];
             *a = (struct attempt){ .peer = &peers[i], .bus = { .kind = BUS_TCP } };
             (void)snprintf(a->bus.host, sizeof a->bus.host, "%s", peers[i].host);

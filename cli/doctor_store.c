@@ -175,8 +175,7 @@ void doctor_look_at_database(const struct store_config *store, const struct doct
 {
     struct doctor_database database = { .path = store->path, .by_daemon = daemon->answered };
     int64_t until_us = doctor_mono_us() + EXAMINE_US;
-    database.result =
-        db_examine(store->path, !daemon->answered, has_patience, &until_us, &database.found);
+    database.result = db_examine(store->path, true, has_patience, &until_us, &database.found);
     database.access = ACCESS_YES;
     if (database.result == MW_ERR_NOT_FOUND)
         database.access = ACCESS_MISSING;

@@ -128,10 +128,23 @@ static int quick_check(sqlite3 *sqlite, struct db_examined *found)
     return code;
 }
 
+/* The header in the file is older than the one in the WAL. */
+static void read_version(sqlite3 *sqlite, struct db_examined *found)
+{
+    sqlite3_stmt *stmt = NULL;
+    if (sqlite3_prepare_v2(sqlite, "PRAGMA user_version", -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW)
+        found->version = sqlite3_column_int(stmt, 0);
+    sqlite3_finalize(stmt);
+}
+
 static int result_of(int code, const struct db_examined *found)
 {
     switch (code & 0xff) {
-    case SQLITE_ROW: return found->trouble[0] ? MW_ERR_CORRUPT : MW_OK;
+    case SQLITE_ROW:
+        return found->trouble[0]                ? MW_ERR_CORRUPT
+               : found->version > found->newest ? MW_ERR_UNSUPPORTED
+                                                : MW_OK;
     case SQLITE_INTERRUPT: return MW_OK; /* found->checked says that it was not to the end */
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: return MW_ERR_CORRUPT;
@@ -148,6 +161,7 @@ static int check_whole(const char *path, const struct patience *patience, struct
         struct patience mine = *patience;
         sqlite3_progress_handler(sqlite, PROGRESS_STEPS, on_progress, &mine);
         code = quick_check(sqlite, found);
+        read_version(sqlite, found);
     } else {
         snprintf(found->trouble, sizeof found->trouble, "%s", sqlite3_errstr(code));
     }

@@ -13,12 +13,16 @@
 #define NOW_S  INT64_C(1800000000)
 #define MIB    (INT64_C(1) << 20)
 
-/* The finding that matters: the first that is neither ok nor skipped, else the first. */
-static const struct doctor_finding *first(const struct doctor_report *report)
+/* The finding that matters: the first that is wrong, else the first of this verdict. */
+static const struct doctor_finding *first(const struct doctor_report *report,
+                                          enum doctor_verdict verdict)
 {
     ck_assert_uint_gt(report->n, 0);
     for (size_t i = 0; i < report->n; i++)
         if (report->findings[i].verdict >= DOCTOR_WARNING)
+            return &report->findings[i];
+    for (size_t i = 0; i < report->n; i++)
+        if (report->findings[i].verdict == verdict)
             return &report->findings[i];
     return &report->findings[0];
 }
@@ -31,7 +35,7 @@ struct expected {
 /* Ends the report. What is wrong has a remedy, what is not has none. */
 static void expect(struct doctor_report *report, const struct expected *e, const char *what)
 {
-    const struct doctor_finding *f = first(report);
+    const struct doctor_finding *f = first(report, e->verdict);
     ck_assert_msg(f->verdict == e->verdict && strstr(f->text, e->text), "%s: %s: %s", what,
                   doctor_word(f->verdict), f->text);
     ck_assert_msg(strstr(f->remedy, e->remedy ? e->remedy : ""), "%s: -> %s", what, f->remedy);
@@ -151,6 +155,7 @@ START_TEST(peers)
         { { .result = MW_ERR_NOT_FOUND }, { DOCTOR_FAULT, "no address", "getent hosts plc" } },
         { { .result = MW_ERR_TIMEOUT }, { DOCTOR_FAULT, "no answer", "ping plc" } },
         { { .result = MW_ERR_GONE }, { DOCTOR_FAULT, "refused", "tcp.port of bus hall" } },
+        { { .hidden = true }, { DOCTOR_SKIPPED, "may not be asked", NULL } },
         { { .by_daemon = true, .n_devices = 3, .n_offline = 1 },
           { DOCTOR_OK, "2 of 3 devices answer", NULL } },
         { { .by_daemon = true, .n_devices = 3, .n_offline = 3 },
@@ -331,6 +336,7 @@ START_TEST(the_handshake)
         enum doctor_tls_outcome outcome;
         struct expected expected;
     } cases[] = {
+        { TLS_NOT_TRIED, { DOCTOR_SKIPPED, "cannot be read by this user", NULL } },
         { TLS_EXPIRED, { DOCTOR_FAULT, "has expired", "new certificate at the broker" } },
         { TLS_NOT_YET, { DOCTOR_FAULT, "not valid yet", "timedatectl" } },
         { TLS_UNTRUSTED, { DOCTOR_FAULT, "not signed by", "mqtt.ca_file" } },
@@ -394,13 +400,16 @@ START_TEST(certificates_and_keys)
     };
     struct doctor_report report = { 0 };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        judge_certificate(&report, &(struct doctor_certificate){ "cert_file", "/c.pem", MW_OK,
-                                                                 NOW_S * 1000000 + cases[i].left_us,
-                                                                 NOW_S * 1000000 });
+        const struct doctor_certificate certificate = { .setting = "cert_file",
+                                                        .path = "/c.pem",
+                                                        .at_us = NOW_S * 1000000,
+                                                        .not_after_us =
+                                                            NOW_S * 1000000 + cases[i].left_us };
+        judge_certificate(&report, &certificate);
         expect(&report, &cases[i].expected, "certificate");
     }
-    judge_certificate(&report,
-                      &(struct doctor_certificate){ "ca_file", "/c", MW_ERR_FORMAT, 0, 0 });
+    judge_certificate(&report, &(struct doctor_certificate){
+                                   .setting = "ca_file", .path = "/c", .result = MW_ERR_FORMAT });
     expect(&report, &(struct expected){ DOCTOR_FAULT, "no certificate in PEM", "openssl x509" },
            "form");
     judge_key(&report, "/c", "/k", MW_OK);
