@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* millwright doctor: what is wrong with this gateway, and the remedy. Gatherers (doctor_host.c,
  * doctor_serial.c, doctor_store.c, doctor_broker.c, doctor_tls.c, doctor_daemon.c) find facts and
- * judge nothing; doctor_judge.c says what the facts mean, and looks at nothing but them. Nothing is
+ * judge nothing; doctor_judge*.c say what the facts mean, and look at nothing but them. Nothing is
  * written but a nameless file in the data folder; every wait has an end. */
 #ifndef MW_CLI_DOCTOR_H
 #define MW_CLI_DOCTOR_H
