@@ -70,6 +70,7 @@ struct doctor_port {
     char group[32];   /* that the device belongs to */
     unsigned mode;    /* of the device, 0777 */
     char stable[300]; /* a name that stays, where the device's own does not; may be empty */
+    char driver[16];  /* "ttymxc": one that the unit's DeviceAllow= does not name; else empty */
     bool renamed;     /* its name is the kernel's and may be another after the next start */
     int latency_ms;   /* of the adapter; <= 0: it has no such setting */
     char latency_file[512];

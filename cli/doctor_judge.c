@@ -126,8 +126,7 @@ static bool judge_port_use(struct doctor_report *report, const struct doctor_por
 
 void judge_port(struct doctor_report *report, const struct doctor_port *p)
 {
-    static const char *const modes[] = { "", ", driver without RS-485 mode", ", RS-485 mode off",
-                                         ", RS-485 mode on" };
+    static const char *const modes[] = { "", "", "", ", RS-485 mode on" };
     if (!judge_port_there(report, p) || !judge_port_use(report, p))
         return;
     bool well = true;
@@ -142,6 +141,17 @@ void judge_port(struct doctor_report *report, const struct doctor_port *p)
                           "udevadm trigger --subsystem-match=tty, then a name of /dev/rs485 as "
                           "rtu.device of bus %s",
                           p->bus);
+    }
+    if (p->driver[0] && !p->owner_is_daemon) {
+        well = false;
+        doctor_say(report, DOCTOR_WARNING, "serial", p->bus,
+                   "the unit lets the daemon open ttyS, ttyUSB, ttyACM and ttyAMA alone, and this "
+                   "is a %s",
+                   p->driver);
+        doctor_remedy(report,
+                      "systemctl edit millwrightd: [Service] DeviceAllow=char-%s rw; then "
+                      "systemctl restart millwrightd",
+                      p->driver);
     }
     if (p->latency_ms > 1) {
         well = false;

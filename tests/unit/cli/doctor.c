@@ -137,9 +137,16 @@ START_TEST(a_port_that_works_badly)
     snprintf(p.stable, sizeof p.stable, "/dev/rs485/y");
     expect_port(&p, DOCTOR_WARNING, "another adapter", "rtu.device of bus hall: /dev/rs485/y");
     p = good_port();
+    snprintf(p.driver, sizeof p.driver, "ttymxc");
+    expect_port(&p, DOCTOR_WARNING, "this is a ttymxc", "DeviceAllow=char-ttymxc rw");
+    p.owner_is_daemon = true;
+    expect_port(&p, DOCTOR_OK, "the daemon has it", NULL);
+    p = good_port();
     p.rts = RTS_KERNEL;
     p.rs485 = RS485_OFF;
-    expect_port(&p, DOCTOR_OK, "RS-485 mode off", NULL);
+    expect_port(&p, DOCTOR_OK, "may use it", NULL);
+    p.rs485 = RS485_ON;
+    expect_port(&p, DOCTOR_OK, "RS-485 mode on", NULL);
     p.rs485 = RS485_NONE;
     expect_port(&p, DOCTOR_FAULT, "no RS-485 mode", "rtu.rts of bus hall");
 }
