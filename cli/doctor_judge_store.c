@@ -21,8 +21,7 @@ static void judge_medium(struct doctor_report *report, const struct doctor_disk 
     static const char *const why[] = {
         [MEDIUM_DISK] = "",
         [MEDIUM_RAM] = "is memory: alarms not yet sent and models are gone after a power cut",
-        [MEDIUM_OVERLAY] = "may be memory or thrown away with the image: alarms not yet sent and "
-                           "models go with it",
+        [MEDIUM_OVERLAY] = "may be thrown away with the image: unsent alarms and models go with it",
         [MEDIUM_NETWORK] = "is another computer's: its locks and syncs are not what SQLite needs",
         [MEDIUM_FAT] = "has no journal: a power cut may take the whole folder",
     };

@@ -44,6 +44,14 @@ static SSL_CTX *make_context(const struct mqtt_config *m)
     return context;
 }
 
+/* SSL_set_tlsext_host_name, whose macro casts a const away; the library copies the name. */
+static bool name_host(SSL *ssl, const char *host)
+{
+    char name[256];
+    (void)snprintf(name, sizeof name, "%s", host);
+    return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name) == 1;
+}
+
 static SSL *make_session(SSL_CTX *context, int fd, const struct mqtt_config *m, const char *host)
 {
     SSL *ssl = SSL_new(context);
@@ -51,7 +59,7 @@ static SSL *make_session(SSL_CTX *context, int fd, const struct mqtt_config *m, 
     int n_alpn = mqtt_alpn_wire(m->alpn, alpn, sizeof alpn);
     bool well = ssl && SSL_set_fd(ssl, fd) == 1;
     if (well && X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) != 1)
-        well = SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+        well = SSL_set1_host(ssl, host) == 1 && name_host(ssl, host);
     if (well && n_alpn > 0)
         SSL_set_alpn_protos(ssl, alpn, (unsigned)n_alpn);
     if (!well) {
