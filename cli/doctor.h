@@ -150,6 +150,7 @@ struct doctor_broker {
     int64_t took_us;
     struct doctor_tls handshake;
     bool asked, up; /* MQTT CONNECT */
+    bool daemon_up; /* the daemon is connected under its own client id */
     uint8_t reason;
     char words[96];
     char client_id[80];

@@ -278,6 +278,7 @@ void check_broker(struct patient *p)
         return;
     }
     doctor_ask_broker(&p->config->mqtt, host, doctor_progress, &broker);
+    broker.daemon_up = p->status && strcmp(p->daemon.broker_state, "up") == 0;
     judge_broker(&p->report, &broker);
 }
 

@@ -146,12 +146,12 @@ void doctor_read_clock(struct doctor_clock *ret_clock)
                                   .synced = is_synced(),
                                   .has_rtc = access("/sys/class/rtc/rtc0", F_OK) == 0 };
     FILE *file = fopen("/sys/class/rtc/rtc0/since_epoch", "re");
-    long long rtc_s = 0;
-    if (file) {
-        clock.rtc_read = fscanf(file, "%lld", &rtc_s) == 1;
+    char text[32], *end = text;
+    if (file && fgets(text, sizeof text, file))
+        clock.rtc_s = strtoll(text, &end, 10);
+    clock.rtc_read = end != text;
+    if (file)
         fclose(file);
-    }
-    clock.rtc_s = rtc_s;
     *ret_clock = clock;
 }
 

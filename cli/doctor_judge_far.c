@@ -163,6 +163,12 @@ static void judge_connect(struct doctor_report *report, const struct doctor_brok
     } else if (b->up) {
         doctor_say(report, DOCTOR_OK, "broker", "MQTT", "accepted as %s; nothing was published",
                    b->client_id);
+    } else if (b->daemon_up && b->reason != 0) {
+        doctor_say(report, DOCTOR_WARNING, "broker", "MQTT",
+                   "refused as %s: %s; the daemon's own connection is up", b->client_id, b->words);
+        doctor_remedy(report, "nothing, where the broker ties client ids to users; else the "
+                              "password has changed since: see mqtt.password_file, then systemctl "
+                              "reload millwrightd");
     } else {
         bool tied = b->reason == 0x02 || b->reason == 0x85;
         doctor_say(report, tied ? DOCTOR_WARNING : DOCTOR_FAULT, "broker", "MQTT", "refused: %s",

@@ -16,27 +16,21 @@
 /* With TLS 1.3 a broker that wants a certificate says so only after the client's handshake. */
 #define AFTER_US INT64_C(300000)
 
-static int no_passphrase(char *ret_text, int cap, int writing, void *ctx)
-{
-    (void)ret_text;
-    (void)cap;
-    (void)writing;
-    (void)ctx;
-    return 0;
-}
-
 static SSL_CTX *make_context(const struct mqtt_config *m)
 {
+    char passphrase[] = ""; /* without one the library would ask on the terminal */
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     bool well = context && SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
                 SSL_CTX_load_verify_locations(context, m->ca_file, NULL) == 1;
     if (context) {
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-        SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+        SSL_CTX_set_default_passwd_cb_userdata(context, passphrase);
     }
     if (well && m->cert_file[0])
         well = SSL_CTX_use_certificate_chain_file(context, m->cert_file) == 1 &&
                SSL_CTX_use_PrivateKey_file(context, m->key_file, SSL_FILETYPE_PEM) == 1;
+    if (context)
+        SSL_CTX_set_default_passwd_cb_userdata(context, NULL);
     if (!well) {
         SSL_CTX_free(context);
         context = NULL;

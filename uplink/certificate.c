@@ -63,20 +63,11 @@ int certificate_days(int64_t not_after_us, int64_t at_us)
     return CERTIFICATE_FAR;
 }
 
-/* Nobody is there to be asked for a passphrase: the library would ask on the terminal. */
-static int no_passphrase(char *ret_text, int cap, int writing, void *ctx)
-{
-    (void)ret_text;
-    (void)cap;
-    (void)writing;
-    (void)ctx;
-    return 0;
-}
-
 static int compare(BIO *cert_file, BIO *key_file)
 {
+    char passphrase[] = ""; /* without one the library would ask on the terminal */
     X509 *certificate = PEM_read_bio_X509(cert_file, NULL, NULL, NULL);
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(key_file, NULL, no_passphrase, NULL);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(key_file, NULL, NULL, passphrase);
     int result = MW_ERR_FORMAT;
     if (certificate && key)
         result = X509_check_private_key(certificate, key) == 1 ? MW_OK : MW_ERR_MISMATCH;

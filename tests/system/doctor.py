@@ -325,6 +325,10 @@ def faults_of_secrets_and_certificates():
             look(plant, both, verdict, "certificates", "cert_file", words, "systemctl reload millwrightd")
         configure(plant, mqtt=TLS.replace("gateway.key", "broker.key"))
         look(plant, both, "fault", "certificates", "key_file", "is not the key of", "openssl pkey -pubout")
+        openssl(plant.folder, "pkey", "-in", "gateway.key", "-aes256", "-passout", "pass:x", "-out", "locked.key")
+        os.chmod(plant.path("locked.key"), 0o600)
+        configure(plant, mqtt=TLS.replace("gateway.key", "locked.key"))
+        look(plant, both, "fault", "certificates", "key_file", "without a passphrase", "openssl pkey -in")
         configure(plant, mqtt=TLS.replace("ca.pem", "password"))
         look(plant, both, "fault", "certificates", "ca_file", "holds no certificate", "openssl x509")
 
@@ -356,11 +360,41 @@ def faults_of_the_broker():
             port = start_broker(plant, certificate=name, name=name)
             configure(plant, uri=f"mqtts://localhost:{port}")
             look(plant, "broker", "warning" if name == "ending" else "fault", "broker", "TLS", words, remedy)
+        port = start_broker(plant, name="picky", more="require_certificate true\nclientid_prefixes other")
+        configure(plant, uri=f"mqtts://localhost:{port}")
+        look(plant, "broker", "fault", "broker", "MQTT", "not authorized", "its rules for client id gw-own-doctor-")
         with socket.create_server(("127.0.0.1", 0)) as plain:  # says its own words, as an HTTP server would
             threading.Thread(target=lambda: plain.accept()[0].sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
                              daemon=True).start()
             configure(plant, uri=f"mqtts://localhost:{plain.getsockname()[1]}")
             look(plant, "broker", "fault", "broker", "TLS", "speaks no TLS", "the broker's TLS listener")
+
+
+def what_is_silent_costs_a_bounded_time():
+    """A broker that takes the connection and says nothing: with TLS, and in the clear."""
+    with a_plant() as plant, socket.create_server(("127.0.0.1", 0)) as deaf:
+        uri = f"://127.0.0.1:{deaf.getsockname()[1]}"
+        seen = {}
+
+        def wait(name, scheme, mqtt):
+            text = open(plant.path("millwright.yaml")).read()
+            file = plant.path(f"{name}.yaml")
+            write(file, re.sub(r"uri: .*", f"uri: {scheme}{uri}", text if mqtt else
+                               re.sub(r" +(ca|cert|key)_file: .*\n", "", text)), 0o644)
+            began = time.monotonic()
+            seen[name] = subprocess.run([DOCTOR, "doctor", "--json", "--only", "broker", "--config", file, "--profiles",
+                                         PROFILES], capture_output=True, text=True, timeout=60), time.monotonic() - began
+
+        waits = [threading.Thread(target=wait, args=a) for a in (("tls", "mqtts", True), ("clear", "mqtt", False))]
+        for thread in waits:
+            thread.start()
+        for thread in waits:
+            thread.join()
+        for name, words, least, most in (("tls", "does not answer", 9, 13), ("clear", "no answer within 15 s", 14, 19)):
+            done, took = seen[name]
+            assert done.returncode == 2, done
+            finding, = findings(json.loads(done.stdout), "fault")
+            assert words in finding["text"] and least < took < most, (finding, took)
 
 
 # ---- store ----
@@ -518,7 +552,7 @@ def faults_of_the_daemon():
 
 
 def main():
-    functions = [f for name, f in list(globals().items()) if name.startswith(("a_healthy", "without_", "faults_"))]
+    functions = [f for name, f in list(globals().items()) if name.startswith(("a_healthy", "without_", "faults_", "what_is"))]
     wanted = sys.argv[2:]
     for function in functions:
         if not wanted or function.__name__ in wanted:

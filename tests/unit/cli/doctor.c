@@ -393,6 +393,21 @@ START_TEST(the_brokers_answer)
 }
 END_TEST
 
+START_TEST(a_refusal_of_the_doctor_alone)
+{
+    struct doctor_broker b = good_broker();
+    b.up = false;
+    b.daemon_up = true;
+    b.reason = 0x87;
+    snprintf(b.words, sizeof b.words, "not authorized");
+    expect_broker(&b, DOCTOR_WARNING, "refused as gw-doctor-1: not authorized; the daemon's own",
+                  "ties client ids");
+    b.reason = 0;
+    snprintf(b.words, sizeof b.words, "no answer within 15 s");
+    expect_broker(&b, DOCTOR_FAULT, "no answer", "broker's log");
+}
+END_TEST
+
 START_TEST(certificates_and_keys)
 {
     static const struct {
@@ -574,5 +589,5 @@ END_TEST
 
 MW_SUITE("cli/doctor", the_clock, a_port_that_cannot_be_used, a_port_that_another_has,
          a_port_that_works_badly, peers, a_disk_and_its_room, a_disk_and_what_it_is, a_database,
-         the_way_to_the_broker, the_handshake, the_brokers_answer, certificates_and_keys, secrets,
-         the_daemon, polls, versions, a_finding_is_one_line)
+         the_way_to_the_broker, the_handshake, the_brokers_answer, a_refusal_of_the_doctor_alone,
+         certificates_and_keys, secrets, the_daemon, polls, versions, a_finding_is_one_line)
