@@ -100,6 +100,7 @@ struct doctor_disk {
     enum doctor_medium medium;
     char kind[24]; /* "ext4" */
     bool read_only, has_figures, timed;
+    bool outside;                              /* of what the unit lets the daemon write to */
     int64_t free_bytes, used_bytes, max_bytes; /* used: by the database; max: store.max_size */
     uint32_t n_syncs;
     int64_t p50_us, p99_us; /* of a page written and synced; where timed */
@@ -169,6 +170,8 @@ struct doctor_secret {
     enum doctor_access access; /* for reading */
     bool open_to_others, malformed;
     bool only_public; /* a certificate: others may read it */
+    bool credential;  /* of systemd: it is there only while the daemon runs */
+    bool hidden;      /* where the unit shows the daemon nothing */
 };
 
 struct doctor_daemon {
@@ -223,6 +226,11 @@ void judge_version(struct doctor_report *report, const struct doctor_version *ve
 bool doctor_find_user(const char *name, uid_t daemon_uid, struct doctor_user *ret_user);
 /* want: R_OK, W_OK, X_OK bits. Access lists are not looked at. */
 enum doctor_access doctor_may(const struct doctor_user *user, const char *path, int want);
+/* Whether what the unit allows binds this user: it is the unit's, the unit is installed, and no
+ * drop-in of the plant's own changes it. */
+bool doctor_is_of_unit(const struct doctor_user *user);
+/* A credential of systemd: below /run/credentials. */
+bool doctor_is_credential(const char *path);
 void doctor_read_clock(struct doctor_clock *ret_clock);
 int64_t doctor_mono_us(void);
 void doctor_pause(int64_t for_us);

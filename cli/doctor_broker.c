@@ -132,7 +132,8 @@ static bool are_readable(const struct mqtt_config *mqtt)
 {
     const char *const paths[] = { mqtt->ca_file, mqtt->cert_file, mqtt->key_file };
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
-        if (paths[i][0] && access(paths[i], R_OK) != 0 && errno == EACCES)
+        if (paths[i][0] && access(paths[i], R_OK) != 0 &&
+            (errno == EACCES || doctor_is_credential(paths[i])))
             return false;
     return true;
 }

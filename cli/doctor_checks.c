@@ -101,6 +101,13 @@ void check_models(struct patient *p)
 
 /* ---- secrets, certificates ---- */
 
+/* ProtectHome= and PrivateTmp= of the unit. */
+static bool is_hidden(const char *path)
+{
+    return begins(path, "/home/") || begins(path, "/root/") || begins(path, "/tmp/") ||
+           begins(path, "/var/tmp/");
+}
+
 static void check_secret(struct patient *p, const char *setting, const char *path, bool is_public)
 {
     struct doctor_secret secret = {
@@ -110,6 +117,10 @@ static void check_secret(struct patient *p, const char *setting, const char *pat
     if (!path[0])
         return;
     secret.access = doctor_may(&p->user, path, R_OK);
+    secret.credential = doctor_is_credential(path);
+    if (secret.credential && secret.access == ACCESS_NO) /* an access list lets the daemon in */
+        secret.access = ACCESS_YES;
+    secret.hidden = is_hidden(path) && doctor_is_of_unit(&p->user);
     struct stat there;
     int result = is_public ? MW_OK : secret_check(path);
     if (result == MW_ERR_IO && stat(path, &there) == 0 && (there.st_mode & 077) != 0)
@@ -141,8 +152,8 @@ static void check_certificate(struct patient *p, const char *setting, const char
     if (!path[0])
         return;
     certificate.result = certificate_not_after(path, &certificate.not_after_us);
-    certificate.unseen =
-        certificate.result == MW_ERR_IO && access(path, R_OK) != 0 && errno == EACCES;
+    certificate.unseen = certificate.result == MW_ERR_IO && access(path, R_OK) != 0 &&
+                         (errno == EACCES || doctor_is_credential(path));
     judge_certificate(&p->report, &certificate);
 }
 

@@ -110,6 +110,27 @@ enum doctor_access doctor_may(const struct doctor_user *user, const char *path, 
     return allows(user, &file, bits) ? ACCESS_YES : ACCESS_NO;
 }
 
+/* ---- the unit ---- */
+
+bool doctor_is_of_unit(const struct doctor_user *user)
+{
+    static const char *const folders[] = { "/etc/systemd/system", "/lib/systemd/system",
+                                           "/usr/local/lib/systemd/system" };
+    char path[80];
+    bool installed = false;
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        (void)snprintf(path, sizeof path, "%s/millwrightd.service", folders[i]);
+        installed |= access(path, F_OK) == 0;
+    }
+    return installed && strcmp(user->name, SERVICE_USER) == 0 &&
+           access("/etc/systemd/system/millwrightd.service.d", F_OK) != 0;
+}
+
+bool doctor_is_credential(const char *path)
+{
+    return strncmp(path, "/run/credentials/", 17) == 0;
+}
+
 /* ---- clock ---- */
 
 static int64_t read_us(clockid_t id)

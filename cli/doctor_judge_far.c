@@ -254,7 +254,15 @@ void judge_key(struct doctor_report *report, const char *cert_file, const char *
 
 void judge_secret(struct doctor_report *report, const struct doctor_secret *s)
 {
-    if (s->access == ACCESS_MISSING) {
+    if (s->access == ACCESS_MISSING && s->credential) {
+        doctor_say(report, DOCTOR_SKIPPED, "secrets", s->setting,
+                   "%s is a credential of systemd, there only while the daemon runs", s->path);
+    } else if (s->hidden) {
+        doctor_say(report, DOCTOR_FAULT, "secrets", s->setting,
+                   "%s: the unit hides /home, /root and /tmp from the daemon", s->path);
+        doctor_remedy(report, "mv %s /etc/millwright/, and its new name in mqtt.%s", s->path,
+                      s->setting);
+    } else if (s->access == ACCESS_MISSING) {
         doctor_say(report, DOCTOR_FAULT, "secrets", s->setting, "%s does not exist", s->path);
         if (s->only_public)
             doctor_remedy(report, "the file that mqtt.%s names: install -m 0644 FILE %s",

@@ -107,6 +107,14 @@ void judge_disk(struct doctor_report *report, const struct doctor_disk *d)
                    d->folder);
         doctor_remedy(report, "chown -R %s %s", d->user, d->folder);
     }
+    if (d->outside) {
+        doctor_say(report, DOCTOR_WARNING, "disk", "",
+                   "the unit lets the daemon write below /var/lib/millwright alone");
+        doctor_remedy(report,
+                      "systemctl edit millwrightd: [Service] ReadWritePaths=%s; then systemctl "
+                      "restart millwrightd",
+                      d->folder);
+    }
     judge_room(report, d);
     judge_sync(report, d);
 }

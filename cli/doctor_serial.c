@@ -68,14 +68,15 @@ static void look_at_name(const char *device, struct doctor_port *port)
             return;
 }
 
-/* systemd/millwrightd.service.in, DeviceAllow=. A drop-in is taken to have seen to it. */
-static void look_at_driver(const char *device, struct doctor_port *port)
+/* systemd/millwrightd.service.in, DeviceAllow=. */
+static void look_at_driver(const char *device, const struct doctor_user *user,
+                           struct doctor_port *port)
 {
     static const char *const allowed[] = { "ttyS", "ttyUSB", "ttyACM", "ttyAMA", "pts" };
     char *real = realpath(device, NULL);
     const char *name = real && strncmp(real, "/dev/", 5) == 0 ? real + 5 : "";
     size_t n = strcspn(name, "0123456789/");
-    bool known = n == 0 || access("/etc/systemd/system/millwrightd.service.d", F_OK) == 0;
+    bool known = n == 0 || !doctor_is_of_unit(user);
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++)
         known |= strlen(allowed[i]) == n && strncmp(allowed[i], name, n) == 0;
     if (!known)
@@ -125,7 +126,7 @@ void doctor_look_at_port(const struct bus_config *bus, const struct doctor_user 
                                 .rts = bus->rts,
                                 .access = doctor_may(user, bus->device, R_OK | W_OK) };
     look_at_name(bus->device, &port);
-    look_at_driver(bus->device, &port);
+    look_at_driver(bus->device, user, &port);
     look_at_owner(bus->device, &port);
     if (daemon_has_bus && !port.locked) { /* whoever looks may not see the lock's owner */
         port.locked = port.owner_is_daemon = true;

@@ -154,6 +154,8 @@ void doctor_look_at_disk(const struct store_config *store, const struct doctor_u
     (void)snprintf(folder, PATH_MAX, "%.*s", slash > store->path ? (int)(slash - store->path) : 1,
                    store->path);
     disk.access = doctor_may(user, folder, W_OK | X_OK);
+    /* StateDirectory= and ProtectSystem=strict of the unit. */
+    disk.outside = strncmp(folder, "/var/lib/millwright", 19) != 0 && doctor_is_of_unit(user);
     if (disk.access == ACCESS_YES || disk.access == ACCESS_NO) {
         look_at_kind(folder, &disk);
         look_at_room(store, folder, &disk);

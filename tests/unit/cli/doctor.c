@@ -213,6 +213,9 @@ START_TEST(a_disk_and_its_room)
     d.free_bytes = 100 * 1024;
     expect_disk(&d, DOCTOR_FAULT, "is full: 100 KiB free", "du -xh");
     d = good_disk();
+    d.outside = true;
+    expect_disk(&d, DOCTOR_WARNING, "below /var/lib/millwright alone", "ReadWritePaths=/d");
+    d.outside = false;
     d.read_only = true;
     expect_disk(&d, DOCTOR_FAULT, "read-only", "mount -o remount,rw");
     d = good_disk();
@@ -459,6 +462,9 @@ START_TEST(secrets)
     expect_secret(&s, DOCTOR_FAULT, "does not exist", "install -m 0600 -o u FILE /p");
     s.access = ACCESS_NO;
     expect_secret(&s, DOCTOR_FAULT, "user u may not read /p", "chown u /p");
+    s.hidden = true;
+    expect_secret(&s, DOCTOR_FAULT, "the unit hides", "mv /p /etc/millwright/");
+    s.hidden = false;
     s.open_to_others = true;
     expect_secret(&s, DOCTOR_FAULT, "by others", "chmod 0600 /p");
     s.access = ACCESS_SEEN_NOT;
@@ -466,6 +472,9 @@ START_TEST(secrets)
     s = (struct doctor_secret){ .setting = "password_file", .path = "/p", .user = "u" };
     s.malformed = true;
     expect_secret(&s, DOCTOR_FAULT, "one line", "printf '%s\\n'");
+    s.credential = true;
+    s.access = ACCESS_MISSING;
+    expect_secret(&s, DOCTOR_SKIPPED, "only while the daemon runs", NULL);
     s = (struct doctor_secret){ .setting = "ca_file", .path = "/ca", .user = "u" };
     s.only_public = true;
     expect_secret(&s, DOCTOR_OK, "readable by user u", NULL);
