@@ -178,18 +178,16 @@ static int status_of(const struct doctor_report *report)
 
 static int examine(struct patient *p, const char *profiles, const char *user, bool json)
 {
-    uid_t daemon_uid = (uid_t)-1;
     doctor_load(p, profiles);
-    p->status =
-        doctor_ask_daemon(p->config ? p->config->socket : CLIENT_SOCKET, &p->daemon, &daemon_uid);
+    p->status = doctor_ask_daemon(p->config ? p->config->socket : CLIENT_SOCKET, &p->daemon);
     int status = EX_OK;
     struct stat socket_file;
     p->daemon_hidden = p->daemon.connect_errno == EACCES;
     if (p->daemon_hidden && stat(p->daemon.socket, &socket_file) == 0)
-        daemon_uid = socket_file.st_uid;
+        p->daemon.uid = socket_file.st_uid;
     if (p->has_config && is_another_file(p->file, p->daemon.config_file))
         p->daemon.other_config = p->daemon.config_file;
-    if (!doctor_find_user(user, daemon_uid, &p->user)) {
+    if (!doctor_find_user(user, p->daemon.uid, &p->user)) {
         fprintf(stderr, "millwright: no user '%s'\n", user);
         status = EX_USAGE;
     } else {

@@ -177,6 +177,8 @@ struct doctor_secret {
 struct doctor_daemon {
     const char *socket, *own_version;
     int connect_errno; /* 0: it answered, or was silent */
+    uid_t uid;         /* whose process it is; (uid_t)-1: not known */
+    long pid;          /* 0: not known */
     bool answered;
     char version[32], config_file[256];
     int64_t uptime_s, outbox_waiting;
@@ -238,9 +240,10 @@ void doctor_pause(int64_t for_us);
 size_t doctor_versions(struct doctor_version *ret_versions, size_t cap);
 void doctor_processor(char *ret_words, size_t cap);
 
-/* daemon_has_bus: it polls, so the port is not opened. */
+/* daemon: one that polls, so that the port is not opened, pid 0 where it is not known; NULL: none.
+ */
 void doctor_look_at_port(const struct bus_config *bus, const struct doctor_user *user,
-                         bool daemon_has_bus, struct doctor_port *ret_port);
+                         const struct doctor_daemon *daemon, struct doctor_port *ret_port);
 /* USB adapters that are plugged in, as buses named after their tty; returns how many, at most cap.
  */
 size_t doctor_adapters(struct bus_config *ret_buses, size_t cap);
@@ -262,8 +265,7 @@ void doctor_shake_hands(int fd, const struct mqtt_config *mqtt, const char *host
 
 /* The daemon's whole status, jansson's json_t; NULL: none. */
 struct doctor_status;
-struct doctor_status *doctor_ask_daemon(const char *socket, struct doctor_daemon *ret_daemon,
-                                        uid_t *ret_uid);
+struct doctor_status *doctor_ask_daemon(const char *socket, struct doctor_daemon *ret_daemon);
 void doctor_status_free(struct doctor_status *status);
 /* What it says of one bus, twice where a poll is due within 3 s. polling->bus is given. */
 void doctor_look_at_polls(const struct config *config, const char *socket,

@@ -174,7 +174,8 @@ void check_certificates(struct patient *p)
 static void check_port(struct patient *p, const struct bus_config *bus)
 {
     struct doctor_port port;
-    doctor_look_at_port(bus, &p->user, p->config && (p->status || p->daemon_hidden), &port);
+    bool polls = p->config && (p->status || p->daemon_hidden);
+    doctor_look_at_port(bus, &p->user, polls ? &p->daemon : NULL, &port);
     judge_port(&p->report, &port);
 }
 

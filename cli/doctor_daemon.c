@@ -57,23 +57,24 @@ static void take_status(const json_t *root, struct doctor_daemon *daemon)
     daemon->answered = json_is_string(json_object_get(root, "version")) && store && broker;
 }
 
-/* -1 where there is no daemon; then errno. */
-static uid_t peer_of(int fd)
+static void take_peer(int fd, struct doctor_daemon *daemon)
 {
     struct ucred peer = { .uid = (uid_t)-1 };
     socklen_t n = sizeof peer;
-    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n);
-    return peer.uid;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) != 0)
+        return;
+    daemon->uid = peer.uid;
+    daemon->pid = (long)peer.pid;
 }
 
-struct doctor_status *doctor_ask_daemon(const char *socket, struct doctor_daemon *ret_daemon,
-                                        uid_t *ret_uid)
+struct doctor_status *doctor_ask_daemon(const char *socket, struct doctor_daemon *ret_daemon)
 {
-    struct doctor_daemon daemon = { .socket = socket, .own_version = MW_VERSION };
+    struct doctor_daemon daemon = { .socket = socket, .own_version = MW_VERSION, .uid = (uid_t)-1 };
     struct doctor_status *status = calloc(1, sizeof *status);
     int fd = client_connect(socket, "status", PATIENCE_S);
     daemon.connect_errno = fd < 0 ? errno : 0;
-    *ret_uid = fd >= 0 ? peer_of(fd) : (uid_t)-1;
+    if (fd >= 0)
+        take_peer(fd, &daemon);
     char *text = fd >= 0 ? client_read_all(fd) : NULL;
     if (fd >= 0)
         close(fd);
@@ -166,8 +167,7 @@ void doctor_look_at_polls(const struct config *config, const char *socket,
     begin(config, before, ret_polls);
     while (again) {
         struct doctor_daemon daemon;
-        uid_t uid;
-        struct doctor_status *now = doctor_ask_daemon(socket, &daemon, &uid);
+        struct doctor_status *now = doctor_ask_daemon(socket, &daemon);
         for (size_t b = 0; now && b < config->n_buses; b++) {
             take_bus(config, now, b, &ret_polls[b]);
             ret_polls[b].waited_us = now->at_us - before->at_us;

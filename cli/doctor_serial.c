@@ -84,13 +84,15 @@ static void look_at_driver(const char *device, const struct doctor_user *user,
     free(real);
 }
 
-static void look_at_owner(const char *device, struct doctor_port *port)
+static void look_at_owner(const char *device, const struct doctor_daemon *daemon,
+                          struct doctor_port *port)
 {
     struct port_owner owner;
     port_owner(device, &owner);
     port->owner_pid = owner.pid;
     port->locked = owner.pid > 0;
-    port->owner_is_daemon = strncmp(owner.name, "millwrightd", 11) == 0;
+    port->owner_is_daemon = daemon && daemon->pid > 0 ? owner.pid == daemon->pid
+                                                      : strncmp(owner.name, "millwrightd", 11) == 0;
     if (owner.pid > 0)
         (void)snprintf(port->owner, sizeof port->owner, "%.30s (process %ld)",
                        owner.name[0] ? owner.name : "a program", owner.pid);
@@ -118,7 +120,7 @@ static void look_inside(const char *device, struct doctor_port *port)
 }
 
 void doctor_look_at_port(const struct bus_config *bus, const struct doctor_user *user,
-                         bool daemon_has_bus, struct doctor_port *ret_port)
+                         const struct doctor_daemon *daemon, struct doctor_port *ret_port)
 {
     struct doctor_port port = { .bus = bus->name,
                                 .device = bus->device,
@@ -127,8 +129,8 @@ void doctor_look_at_port(const struct bus_config *bus, const struct doctor_user 
                                 .access = doctor_may(user, bus->device, R_OK | W_OK) };
     look_at_name(bus->device, &port);
     look_at_driver(bus->device, user, &port);
-    look_at_owner(bus->device, &port);
-    if (daemon_has_bus && !port.locked) { /* whoever looks may not see the lock's owner */
+    look_at_owner(bus->device, daemon, &port);
+    if (daemon && !port.locked) { /* whoever looks may not see the lock's owner */
         port.locked = port.owner_is_daemon = true;
         (void)snprintf(port.owner, sizeof port.owner, "millwrightd");
     }
