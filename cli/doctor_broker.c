@@ -7,6 +7,7 @@
 #include "fieldbus/host_lookup.h"
 #include "uplink/paho_broker.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -21,6 +22,7 @@
 #define CONNECT_US   INT64_C(5000000)
 #define HANDSHAKE_US INT64_C(10000000)
 #define ANSWER_US    INT64_C(15000000)
+#define ENDING_US    INT64_C(1000000)
 #define LOOK_US      20000
 
 /* ---- name ---- */
@@ -99,10 +101,31 @@ static void wait_for_answer(struct broker *port, struct doctor_broker *broker)
     }
 }
 
+static int count_threads(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    int n = 0;
+    for (struct dirent *entry; tasks && (entry = readdir(tasks));)
+        n += entry->d_name[0] != '.';
+    if (tasks)
+        closedir(tasks);
+    return n;
+}
+
+/* Paho's threads end a moment after its last client is destroyed; OpenSSL must not be torn down by
+ * the program's end while one of them gives back what it had of it. */
+static void wait_for_threads(int n_before)
+{
+    int64_t until_us = doctor_mono_us() + ENDING_US;
+    while (count_threads() > n_before && doctor_mono_us() < until_us)
+        doctor_pause(1000);
+}
+
 static void connect_mqtt(const struct mqtt_config *mqtt, struct doctor_broker *broker)
 {
     struct mqtt_config own = *mqtt;
     struct broker port;
+    int n_threads = count_threads();
     (void)snprintf(own.client_id, sizeof own.client_id, "%.40s-doctor-%ld", mqtt->client_id,
                    (long)getpid());
     (void)snprintf(broker->client_id, sizeof broker->client_id, "%s", own.client_id);
@@ -114,6 +137,7 @@ static void connect_mqtt(const struct mqtt_config *mqtt, struct doctor_broker *b
     if (broker->up)
         port.disconnect(port.ctx);
     port.destroy(port.ctx);
+    wait_for_threads(n_threads);
 }
 
 /* ---- all in all ---- */

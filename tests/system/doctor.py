@@ -161,7 +161,7 @@ def examine(plant, *arguments, user=ME, clock="0 1", as_user=None):
     report = json.loads(done.stdout)
     jsonschema.Draft7Validator(SCHEMA).validate(report)
     assert set(report) == set(SCHEMA["properties"]), report
-    assert done.returncode == ["ok", "warning", "fault"].index(report["verdict"]), (done.returncode, report["verdict"])
+    assert done.returncode == ["ok", "warning", "fault"].index(report["verdict"]), (done.returncode, done.stderr)
     for verdict, n in report["counts"].items():
         assert n == sum(f["verdict"] == verdict for f in report["findings"])
     return report
