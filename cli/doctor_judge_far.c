@@ -159,7 +159,7 @@ static void judge_connect(struct doctor_report *report, const struct doctor_brok
 {
     if (!b->asked) {
         doctor_say(report, DOCTOR_SKIPPED, "broker", "MQTT",
-                   "the password or key file cannot be used by this user; see secrets");
+                   "the password or key file cannot be used; see secrets");
     } else if (b->up) {
         doctor_say(report, DOCTOR_OK, "broker", "MQTT", "accepted as %s; nothing was published",
                    b->client_id);
