@@ -40,8 +40,7 @@ static int connect_to(const char *path, int patience_s)
     return fd;
 }
 
-/* To the end of the answer; NULL where it does not come, with errno EAGAIN if it was waited for. */
-static char *read_all(int fd)
+char *client_read_all(int fd)
 {
     size_t n = 0, cap = 65536;
     char *text = malloc(cap);
@@ -92,7 +91,7 @@ int client_connect(const char *socket_path, const char *request, int patience_s)
 char *client_try(const char *socket_path, const char *request, int patience_s)
 {
     int fd = client_connect(socket_path, request, patience_s);
-    char *text = fd >= 0 ? read_all(fd) : NULL;
+    char *text = fd >= 0 ? client_read_all(fd) : NULL;
     if (fd >= 0)
         close(fd);
     if (text && !text[0]) {
@@ -117,7 +116,7 @@ char *client_ask(const char *socket_path, const char *request, int *ret_status)
     char *text = NULL;
     errno = 0;
     if (n > 0 && (size_t)n < sizeof line && send(fd, line, (size_t)n, MSG_NOSIGNAL) == n)
-        text = read_all(fd);
+        text = client_read_all(fd);
     bool late = !text && errno == EAGAIN;
     close(fd);
     if (!text || !text[0]) {

@@ -18,6 +18,10 @@ char *client_try(const char *socket_path, const char *request, int patience_s);
  * -1, and errno, where there is no daemon. The caller closes it. */
 int client_connect(const char *socket_path, const char *request, int patience_s);
 
+/* To the end of the answer, allocated; NULL where it does not come, with errno EAGAIN if it was
+ * waited for. */
+char *client_read_all(int fd);
+
 /* For answers that are {"ok":true} or {"error":...,"code":...}: prints the error and returns the
  * exit status. */
 int client_order(const char *socket_path, const char *verb, const char *subject);

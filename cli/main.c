@@ -17,6 +17,7 @@ static const struct verb VERBS[] = {
     { "ack", verb_ack, "acknowledge the alarms of a machine or device" },
     { "check", verb_check, "check a configuration file; report every error" },
     { "config", verb_config, "show every setting in force and its origin; compare two files" },
+    { "doctor", verb_doctor, "what is wrong with this gateway, and the remedy" },
     { "history", verb_history, "what is kept of a machine: raw, by ten minutes, by hours" },
     { "infer", verb_infer, "run raw int8 rows through a .tflite model" },
     { "learn", verb_learn, "commission a machine from the daemon's history" },

@@ -45,20 +45,32 @@ static void proc_line(long pid, const char *what, char *ret_line, int cap)
         fclose(file);
 }
 
-static void say_owner(const char *device, long pid)
+void port_owner(const char *device, struct port_owner *ret_owner)
 {
-    char name[64], group[256];
-    if (pid <= 0) {
+    struct stat there;
+    char group[256];
+    *ret_owner = (struct port_owner){ .pid = stat(device, &there) == 0 ? lock_owner(&there) : 0 };
+    if (ret_owner->pid <= 0)
+        return;
+    proc_line(ret_owner->pid, "comm", ret_owner->name, sizeof ret_owner->name);
+    proc_line(ret_owner->pid, "cgroup", group, sizeof group);
+    const char *unit = strrchr(group, '/');
+    if (unit && strstr(unit, ".service"))
+        snprintf(ret_owner->unit, sizeof ret_owner->unit, "%s", unit + 1);
+}
+
+static void say_owner(const char *device)
+{
+    struct port_owner owner;
+    port_owner(device, &owner);
+    if (owner.pid <= 0) {
         fprintf(stderr, "millwright: %s: another program has it\n", device);
         return;
     }
-    proc_line(pid, "comm", name, sizeof name);
-    proc_line(pid, "cgroup", group, sizeof group);
-    const char *unit = strrchr(group, '/');
-    bool service = unit && strstr(unit, ".service");
     fprintf(stderr, "millwright: %s: %s has it (process %ld%s%s)", device,
-            name[0] ? name : "another program", pid, service ? ", " : "", service ? unit + 1 : "");
-    if (strncmp(name, "millwrightd", 11) == 0)
+            owner.name[0] ? owner.name : "another program", owner.pid, owner.unit[0] ? ", " : "",
+            owner.unit);
+    if (strncmp(owner.name, "millwrightd", 11) == 0)
         fprintf(stderr, "; with --config FILE or --socket PATH it is asked to do the reading");
     fputc('\n', stderr);
 }
@@ -91,7 +103,7 @@ int port_check(const char *device)
         fprintf(stderr, "millwright: %s: is no serial port\n", device);
         status = EX_DATAERR;
     } else if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        say_owner(device, lock_owner(&there));
+        say_owner(device);
         status = EX_TEMPFAIL;
     }
     close(fd);

@@ -9,6 +9,7 @@
 int verb_ack(int argc, char **argv);
 int verb_check(int argc, char **argv);
 int verb_config(int argc, char **argv);
+int verb_doctor(int argc, char **argv);
 int verb_history(int argc, char **argv);
 int verb_infer(int argc, char **argv);
 int verb_learn(int argc, char **argv);

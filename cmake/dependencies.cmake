@@ -17,6 +17,7 @@ mw_require(SYSTEMD "libsystemd>=252" libsystemd-dev)
 mw_require(SECCOMP "libseccomp>=2.5" libseccomp-dev)
 mw_require(JANSSON "jansson>=2.14" libjansson-dev)
 mw_require(CRYPTO "libcrypto>=3.0" libssl-dev)
+mw_require(SSL "libssl>=3.0" libssl-dev)
 
 # Paho ships no pkg-config file.
 find_library(PAHO_LIBRARY paho-mqtt3as)

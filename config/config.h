@@ -84,6 +84,9 @@ int config_load_bytes(struct config **ret_config, const char *name, const uint8_
                       config_error_fn *report, void *ctx);
 void config_free(struct config *config);
 
+/* libcyaml's version, as linked. */
+const char *config_library_version(void);
+
 /* Share of an RTU bus's time that polling will take, 1 being all of it: frames, the silence
  * between them, the devices' pauses and 5 ms for each answer. 0 for TCP, which shares no wire. A
  * configuration that loads has at most 1; above 0.8 retries have little room. */

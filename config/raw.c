@@ -174,3 +174,8 @@ void raw_profile_free(struct raw_profile *raw)
     if (raw)
         cyaml_free(&FREEING, &PROFILE_SCHEMA, raw, 0);
 }
+
+const char *config_library_version(void)
+{
+    return cyaml_version_str;
+}

@@ -11,6 +11,7 @@
 #include <modbus.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -391,4 +392,10 @@ int modbus_line_create(struct line **ret_line, const struct bus_config *bus)
                                 .destroy = line_destroy };
     *ret_line = &line->port;
     return MW_OK;
+}
+
+void modbus_line_library_version(char *ret_text, size_t cap)
+{
+    (void)snprintf(ret_text, cap, "%u.%u.%u", libmodbus_version_major, libmodbus_version_minor,
+                   libmodbus_version_micro);
 }

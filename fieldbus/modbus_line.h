@@ -18,9 +18,14 @@
 #include "fieldbus/device.h"
 #include "fieldbus/line.h"
 
+#include <stddef.h>
+
 /* Allocates a closed line for this settled bus. Borrows the settings until destroy. Begins
  * to look up a TCP host's name, and never waits for that.
  * MW_ERR_NO_MEMORY, MW_ERR_INVALID. */
 int modbus_line_create(struct line **ret_line, const struct bus_config *bus);
+
+/* libmodbus's version, as linked: "3.1.6". */
+void modbus_line_library_version(char *ret_text, size_t cap);
 
 #endif

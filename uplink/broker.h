@@ -77,7 +77,8 @@ struct broker {
     void *ctx;
     /* Starts connecting with clean start; the outcome comes as an event, also where the attempt
      * could not even start. The Will is retained and not sent by disconnect or destroy: who
-     * leaves on purpose publishes its last status first. Every call begins a new epoch. */
+     * leaves on purpose publishes its last status first. Every call begins a new epoch.
+     * will_topic NULL: without a Will. */
     int (*connect)(void *ctx, const char *will_topic, const char *will_payload);
     /* Hands one QoS 1 message over; copies it. MW_ERR_AGAIN where the library's own queue would
      * be in use: as many unacknowledged as the broker allows. MW_ERR_GONE without a connection,

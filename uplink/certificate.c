@@ -4,6 +4,7 @@
 
 #include <openssl/asn1.h>
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -60,4 +61,32 @@ int certificate_days(int64_t not_after_us, int64_t at_us)
         if (at_us >= not_after_us - days[i] * DAY_US)
             return days[i];
     return CERTIFICATE_FAR;
+}
+
+static int compare(BIO *cert_file, BIO *key_file)
+{
+    char passphrase[] = ""; /* without one the library would ask on the terminal */
+    X509 *certificate = PEM_read_bio_X509(cert_file, NULL, NULL, NULL);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(key_file, NULL, NULL, passphrase);
+    int result = MW_ERR_FORMAT;
+    if (certificate && key)
+        result = X509_check_private_key(certificate, key) == 1 ? MW_OK : MW_ERR_MISMATCH;
+    EVP_PKEY_free(key);
+    X509_free(certificate);
+    return result;
+}
+
+int certificate_fits_key(const char *cert_file, const char *key_file)
+{
+    BIO *certificate = BIO_new_file(cert_file, "r"), *key = BIO_new_file(key_file, "r");
+    int result = certificate && key ? compare(certificate, key) : MW_ERR_IO;
+    BIO_free(key);
+    BIO_free(certificate);
+    ERR_clear_error();
+    return result;
+}
+
+const char *certificate_library_version(void)
+{
+    return OpenSSL_version(OPENSSL_VERSION_STRING);
 }

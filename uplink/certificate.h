@@ -15,4 +15,12 @@ int certificate_not_after(const char *path, int64_t *ret_not_after_us);
  * before all of them. */
 int certificate_days(int64_t not_after_us, int64_t at_us);
 
+/* Whether the private key is that of the first certificate in the PEM file: MW_OK;
+ * MW_ERR_MISMATCH; MW_ERR_IO (one cannot be read); MW_ERR_FORMAT (no certificate, or no key that
+ * opens without a passphrase). */
+int certificate_fits_key(const char *cert_file, const char *key_file);
+
+/* OpenSSL's version, as linked. */
+const char *certificate_library_version(void);
+
 #endif

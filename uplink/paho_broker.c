@@ -343,7 +343,7 @@ static int paho_connect(void *ctx, const char *will_topic, const char *will_payl
     will.message = will_payload;
     will.retained = 1;
     will.qos = 1;
-    options.will = &will;
+    options.will = will_topic ? &will : NULL;
     options.ssl = paho->config.ca_file[0] ? &tls : NULL;
     options.cleansession = !v5;
     options.cleanstart = v5;
@@ -352,7 +352,7 @@ static int paho_connect(void *ctx, const char *will_topic, const char *will_payl
         options.onFailure5 = on_connect_failed5;
         MQTTProperties_add(&properties, &paho->properties[0]);
         MQTTProperties_add(&properties, &paho->properties[1]);
-        options.willProperties = &properties;
+        options.willProperties = will_topic ? &properties : NULL;
     } else {
         options.onSuccess = on_connected;
         options.onFailure = on_connect_failed;
@@ -555,4 +555,12 @@ uint64_t paho_broker_dropped(const struct broker *broker)
     uint64_t n_dropped = paho->n_dropped;
     pthread_mutex_unlock(&paho->mutex);
     return n_dropped;
+}
+
+const char *paho_broker_library_version(void)
+{
+    for (const MQTTAsync_nameValue *v = MQTTAsync_getVersionInfo(); v && v->name; v++)
+        if (strcmp(v->name, "Version") == 0)
+            return v->value;
+    return "";
 }

@@ -21,4 +21,7 @@ int paho_broker_create(struct broker *ret_broker, const struct mqtt_config *conf
 /* Events that found the queue full; zero, as long as the caller drains it between two connects. */
 uint64_t paho_broker_dropped(const struct broker *broker);
 
+/* Paho's version, as linked and as it has it: Debian 12's 1.3.12 calls itself 1.3.11. */
+const char *paho_broker_library_version(void);
+
 #endif

@@ -26,6 +26,8 @@ _millwright_takes_value() {
 # _millwright_value PROGRAM VERB OPTION: words for the option's value, or a failure: a file it is.
 _millwright_value() {
     case $3 in
+    --only) echo configuration models secrets certificates serial tcp clock disk database broker daemon engine versions ;;
+    --user) compgen -u ;;
     --kind) echo holding input coil discrete ;;
     --parity) echo N E O ;;
     --baud) echo 1200 2400 4800 9600 19200 38400 57600 115200 ;;

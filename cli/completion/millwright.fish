@@ -20,6 +20,10 @@ end
 
 function __millwright_value --argument-names option
     switch $option
+        case --only
+            string split ' ' 'configuration models secrets certificates serial tcp clock disk database broker daemon engine versions'
+        case --user
+            __fish_complete_users
         case --kind
             string split ' ' 'holding input coil discrete'
         case --parity

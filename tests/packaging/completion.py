@@ -107,6 +107,7 @@ def words_and_options(shell):
     shell.expect(spoken.options(spoken.helps(BIN / "millwrightd")) | {"--help"}, "millwrightd", "--")
     shell.expect({"list", "show", "check"}, "millwright", "profile", "")
     shell.expect({"double", "single"}, "millwright", "infer", "x", "--rounding", "")
+    shell.expect({"daemon", "database", "disk"}, "millwright", "doctor", "--json", "--only", "d")
     shell.expect({"mbap"}, "millwright", "scan", "--json", "--framing", "m")
 
 

@@ -36,8 +36,7 @@ def faults(page):
 
 def quotations():
     page = (ROOT / "docs/OPERATING.md").read_text()
-    section = page[page.index("\n## Every fault"):]
-    section = section[:section.index("\n## ", 4)]
+    section = "".join(part for part in page.split("\n## ") if part.startswith(("Every fault", "When something is wrong")))
     folders = ("config", "daemon", "uplink", "storage", "base", "fieldbus", "cli")
     said = "\n".join(path.read_text() for folder in folders for path in (ROOT / folder).glob("*.c"))
     said = re.sub(r"\s+", " ", re.sub(r'"\s*\n\s*"', "", said))

@@ -54,5 +54,19 @@ START_TEST(what_is_no_certificate_has_no_end)
 }
 END_TEST
 
-MW_SUITE("uplink/certificate", thresholds_are_thirty_seven_and_one_day_and_the_end,
-         what_is_no_certificate_has_no_end)
+/* What fits and what does not is tried with real ones in tests/system/doctor.py. */
+START_TEST(what_is_no_key_fits_nothing)
+{
+    char name[] = "/tmp/mw-certificate-XXXXXX";
+    int fd = mkstemp(name);
+    ck_assert_int_eq(write(fd, "hello\n", 6), 6);
+    close(fd);
+    ck_assert_int_eq(certificate_fits_key(name, name), MW_ERR_FORMAT);
+    ck_assert_int_eq(certificate_fits_key(name, "/nonexistent/key.pem"), MW_ERR_IO);
+    ck_assert_int_eq(certificate_fits_key("/nonexistent/cert.pem", name), MW_ERR_IO);
+    unlink(name);
+}
+END_TEST
+
+MW_SUITE("uplink/certificate", what_is_no_key_fits_nothing,
+         thresholds_are_thirty_seven_and_one_day_and_the_end, what_is_no_certificate_has_no_end)
