@@ -147,6 +147,8 @@ def main():
             plant.field.terminate()
             wait_until(lambda: plant.status()["store"]["outbox_waiting"] == 0, 60, "empty outbox")
             assert plant.stop_gateway() == 0
+            aside = [name for name in os.listdir(folder) if ".corrupt-" in name]
+            assert not aside, f"a whole database was put aside: {aside}"
             seqs, waiting = stored(plant.path("store.db"))
             got = set()
 
