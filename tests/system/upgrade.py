@@ -7,13 +7,14 @@ usage: upgrade.py PROGRAMS                      the test
        upgrade.py --record OLD_PROGRAMS FILE    how schema-N.sql was made, with the programs of that release
 """
 import hashlib
-import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(here, "../../simulator")]
@@ -57,12 +58,15 @@ ROWS = {
 
 
 def rows(path):
-    """A copy is asked: SQLite would write into the file that the daemon left."""
-    with sqlite3.connect(":memory:") as copy:
-        source = sqlite3.connect(path)
-        source.backup(copy)
-        source.close()
-        return {table: set(copy.execute(f"SELECT {columns} FROM {table}")) for table, columns in ROWS.items()}
+    """Of a copy: SQLite would take the WAL into the file on closing."""
+    with tempfile.TemporaryDirectory() as folder:
+        for end in ("", "-wal"):
+            if os.path.exists(path + end):
+                shutil.copy(path + end, f"{folder}/copy{end}")
+        database = sqlite3.connect(f"{folder}/copy")
+        found = {table: set(database.execute(f"SELECT {columns} FROM {table}")) for table, columns in ROWS.items()}
+        database.close()
+        return found
 
 
 def schema(path):
@@ -159,6 +163,22 @@ os._exit(0)
     assert os.path.getsize(path + "-wal") > 0
 
 
+def begin_anew(plant):
+    """As OPERATING.md says: numbers go on above the old ones; the file is taken back by the reverse."""
+    path = plant.path("store.db")
+    aside = f"{path}.corrupt-{int(time.time())}"
+    os.rename(path, aside)
+    os.rename(path + "-wal", aside + "-wal")
+    plant.start_gateway(PROFILES)
+    wait_until(lambda: len([a for a in plant.messages.alerts() if a["event"] == "raised"]) == 2, 30, "a new alarm")
+    assert plant.stop_gateway() == 0
+    numbers = [a["seq"] for a in plant.messages.alerts()]
+    assert numbers[-1] > 65536 * 1000000000 > max(numbers[:-1]), numbers
+    os.unlink(path)
+    os.rename(aside, path)
+    os.rename(aside + "-wal", path + "-wal")
+
+
 def refused(plant, before):
     path = plant.path("store.db")
     known = schema(path)
@@ -173,6 +193,9 @@ def refused(plant, before):
                          done.stderr), done.stderr
         assert digests(plant) == files, "the database was touched"
     print("refused:", done.stderr.strip())
+    begin_anew(plant)
+    assert {n: d for n, d in digests(plant).items() if n in ("store.db", "store.db-wal")} == {
+        n: d for n, d in files.items() if n in ("store.db", "store.db-wal")}
     lost = missing(before, rows(path))
     assert not lost, lost
     later = sqlite3.connect(path)  # the later release, back again: what it had changed is taken back
@@ -180,7 +203,7 @@ def refused(plant, before):
     later.execute(f"PRAGMA user_version = {known}")
     later.close()
     plant.start_gateway(PROFILES)
-    assert json.dumps(plant.status()["store"]["well"]) == "true"
+    assert plant.status()["store"]["well"] is True
     assert plant.stop_gateway() == 0
     lost = missing(before, rows(path))
     assert not lost, lost
