@@ -142,8 +142,9 @@ def judge_messages():
             n_raised.pop(key, None)
     events = {event["seq"] for event in arrived("/event")}  # alerts and events share one sequence
     missing = set(range(1, max(events | set(numbers)) + 1)) - set(numbers) - events
+    once = sorted(key[0] for key, n in n_raised.items() if n == 1)
     print(f"messages: {len(alerts())} alerts arrived, {len(numbers)} different, {len(events)} events, missing:",
-          f"{sorted(missing) or 'none'}; active, raised once: {sorted(key[0] for key, n in n_raised.items() if n == 1)}")
+          f"{sorted(missing) or 'none'}; active, raised once: {once}")
     assert not missing and set(n_raised.values()) == {1}
 
 
@@ -172,7 +173,8 @@ def begin():
     run("systemd-run", "--quiet", "--unit=counter", "-p", "Restart=always", "-p", f"StandardOutput=append:{MESSAGES}",
         "mosquitto_sub", "-h", "127.0.0.1", "-i", "counter", "-c", "-q", "1", "-t", "millwright/v1/#", "-F", "%t\t%p")
     plant = (HERE / "hall-millwright.yaml").read_text()
-    plant = plant.replace("/run/field.rtu", "/run/hall/field.rtu").replace("millwright.db}", "millwright.db, block: 5s}")
+    plant = plant.replace("/run/field.rtu", "/run/hall/field.rtu")
+    plant = plant.replace("millwright.db}", "millwright.db, block: 5s}")
     pumps, others = plant.split("- name: drive", 1)
     assert pumps.count(WELL) == 1 and others.count(WELL) == 2
     CONFIG.write_text(pumps + "- name: drive" + others.replace(WELL, NEVER))
@@ -220,14 +222,16 @@ def reload():
 
 
 def digests():
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(STORE.parent.glob(STORE.name + "*"))}
+    files = sorted(STORE.parent.glob(STORE.name + "*"))
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def downgrade():
     messages_wait("conveyor-1")
     before = snapshot("before-downgrade")
     install("this")
-    assert show("ActiveState") == "failed" and show("ExecMainStatus") == "65", (show("ActiveState"), show("ExecMainStatus"))
+    assert show("ActiveState") == "failed" and show("ExecMainStatus") == "65", run("systemctl", "status", "millwrightd",
+                                                                                  expect=None)
     files = digests()
     said = [line for line in journal().splitlines() if "a newer release wrote it" in line]
     assert re.search(r"schema (\d+), this one knows (\d+)", said[-1]), said
