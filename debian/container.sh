@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Sourced by debian/try-*: packages in a booted container of their Debian. Needs root. MIRROR names another mirror.
 
 [ "$(id -u)" -eq 0 ] || {
