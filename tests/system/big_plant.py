@@ -17,7 +17,6 @@ from plant import Plant, wait_until  # noqa: E402
 
 PROFILES = os.path.join(here, "../../fieldbus/profiles")
 MAX_LINES, MAX_RSS_MIB, MAX_RELOAD_S = 700, 64, 2.0
-EMULATED = "MW_EMULATED" in os.environ  # another processor is imitated: neither its speed nor its memory is told
 
 
 def scenario():
@@ -109,12 +108,12 @@ def run(programs, folder):
                    "frames of all after the change")
         after_rss = resident_mib(plant.gateway.pid)
         store = plant.status()["store"]
-        assert EMULATED or store["samples_lost"] == store["frames_lost"] == 0, store
+        assert store["samples_lost"] == 0 and store["frames_lost"] == 0, store
         assert plant.stop_gateway() == 0
         print(f"{n} machines: {n_lines} lines, check {check_s:.3f} s, RSS {rss:.1f} MiB, reload with one limit "
               f"{limit_s:.3f} s, with one wire {wire_s:.3f} s, RSS then {after_rss:.1f} MiB; no slot missed elsewhere")
         assert n == 500 and n_lines <= MAX_LINES
-        assert EMULATED or is_sanitized(programs) or (check_s <= 1 and after_rss <= MAX_RSS_MIB and max(limit_s, wire_s) <= MAX_RELOAD_S)
+        assert is_sanitized(programs) or (check_s <= 1 and after_rss <= MAX_RSS_MIB and max(limit_s, wire_s) <= MAX_RELOAD_S)
     finally:
         plant.close()
         if sys.exc_info()[0]:
@@ -128,6 +127,9 @@ def is_sanitized(programs):
 
 
 def main():
+    if "MW_EMULATED" in os.environ:
+        print("skipped: of a processor that is imitated neither speed nor memory can be told")
+        sys.exit(77)
     with tempfile.TemporaryDirectory() as folder:
         run(os.path.abspath(sys.argv[1]), folder)
 
