@@ -175,8 +175,7 @@ void journal_db_refused(const char *path, const struct db_report *report)
     else
         say(LOG_ERR, NULL,
             "%s: a newer release wrote it (schema %d, this one knows %d); it is left as it is. "
-            "Install "
-            "the newer release again, or begin anew: OPERATING.md, Back to an older release",
+            "Install that release again, or begin anew: OPERATING.md, Back to an older release",
             path, report->migrated_from, report->migrated_to);
 }
 
