@@ -6,4 +6,4 @@ install(TARGETS millwright_engine ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} CO
 install(FILES ${PROJECT_BINARY_DIR}/millwright-engine.pc
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT engine-dev)
 install(DIRECTORY base inference DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/millwright-engine
-  COMPONENT engine-dev FILES_MATCHING PATTERN "*.h")
+  COMPONENT engine-dev FILES_MATCHING PATTERN "*.h" PATTERN "example" EXCLUDE)

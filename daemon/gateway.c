@@ -299,8 +299,6 @@ static const char *word_store(const char *path, int result)
         slash[slash == folder] = 0;
     if (result == MW_ERR_STATE)
         return "another millwrightd uses it";
-    if (result == MW_ERR_UNSUPPORTED)
-        return "a newer release or another program wrote it; it is left alone";
     if (result == MW_ERR_IO && stat(path, &there) == 0 && S_ISDIR(there.st_mode))
         return "is a folder";
     if (result == MW_ERR_IO && access(slash ? folder : ".", W_OK) < 0)
@@ -315,10 +313,13 @@ static int make_store(struct gateway *g, const struct clock_time *now)
     struct db_report report = { 0 };
     int result = store_stage_create(&g->store_stage, g->config, g->pipeline, &g->main, &g->link,
                                     now, &report);
-    if (result < 0) {
-        journal_failed(g->config->store.path, word_store(g->config->store.path, result));
+    const char *path = g->config->store.path;
+    if (result == MW_ERR_UNSUPPORTED && report.migrated_from != report.migrated_to)
+        journal_db_refused(path, &report);
+    else if (result < 0)
+        journal_failed(path, word_store(path, result));
+    if (result < 0)
         return result;
-    }
     journal_db(&report);
     spool_make(g->config->spool);
     g->store.stage = store_stage(g->store_stage);

@@ -168,6 +168,17 @@ void journal_db(const struct db_report *report)
             report->migrated_to);
 }
 
+void journal_db_refused(const char *path, const struct db_report *report)
+{
+    if (report->migrated_from == 0)
+        say(LOG_ERR, NULL, "%s: another program wrote it; it is left as it is", path);
+    else
+        say(LOG_ERR, NULL,
+            "%s: a newer release wrote it (schema %d, this one knows %d); it is left as it is. "
+            "Install that release again, or begin anew: OPERATING.md, Back to an older release",
+            path, report->migrated_from, report->migrated_to);
+}
+
 void journal_dead_letter(uint64_t n)
 {
     say(LOG_ERR, NULL,

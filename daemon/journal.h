@@ -24,6 +24,8 @@ void journal_model(const char *machine, const uint8_t *digest, int result, const
 /* text NULL: the store is well again. */
 void journal_store(const char *text);
 void journal_db(const struct db_report *report);
+/* Of MW_ERR_UNSUPPORTED from db_open. */
+void journal_db_refused(const char *path, const struct db_report *report);
 /* The broker refused an alert for good: n so far. */
 void journal_dead_letter(uint64_t n);
 void journal_link(const struct link_report *report);

@@ -29,7 +29,8 @@ static void usage(FILE *to)
           "once\n"
           "started: deny (default), kill, off.\n"
           "\n"
-          "Exit status: 0 stopped as asked, 64 usage, 66 no such file, 71 out of memory,\n"
+          "Exit status: 0 stopped as asked, 64 usage, 65 the database is a newer release's or\n"
+          "another program's, 66 no such file, 71 out of memory,\n"
           "74 the configuration cannot be read, or store or socket failed, 75 another millwrightd "
           "runs,\n"
           "78 the configuration is wrong, or needs more than this system allows.\n",
@@ -50,6 +51,7 @@ static int exit_status(int result)
 {
     switch (result) {
     case MW_OK: return EX_OK;
+    case MW_ERR_UNSUPPORTED: return EX_DATAERR; /* a database that is not for this release */
     case MW_ERR_NOT_FOUND: return EX_NOINPUT;
     case MW_ERR_STATE: return EX_TEMPFAIL;
     case MW_ERR_NO_MEMORY: return EX_OSERR;

@@ -34,7 +34,7 @@ int store_settle(struct store_config *store, const struct mw_complaints *to);
 
 /* What opening found. */
 struct db_report {
-    int32_t migrated_from, migrated_to; /* schema versions; equal: nothing to do */
+    int32_t migrated_from, migrated_to; /* schema versions; equal: nothing to do; 0: none yet */
     char quarantined[300];              /* where a corrupt database was moved to, or empty */
 };
 
@@ -53,8 +53,10 @@ struct db_stats {
 struct db;
 
 /* Opens or creates, migrates, checks integrity. A corrupt file is moved aside to
- * PATH.corrupt-<UTC seconds> and a new one begun. MW_ERR_IO, MW_ERR_NO_SPACE,
- * MW_ERR_UNSUPPORTED (a newer program wrote it). at_us: UTC. */
+ * PATH.corrupt-<UTC seconds> and a new one begun. MW_ERR_IO, MW_ERR_NO_SPACE. MW_ERR_UNSUPPORTED: a
+ * newer program or another one wrote it; file and WAL stay as they are, byte by byte, and the
+ * report alone is filled in: migrated_from is the file's schema (0: another program's),
+ * migrated_to the newest that is known here. at_us: UTC. */
 int db_open(struct db **ret_db, const struct store_config *config, int64_t at_us,
             struct db_report *ret_report);
 void db_close(struct db *db);

@@ -91,10 +91,12 @@ static int ask_number(struct db *db, const char *sql, int64_t *ret_number)
     return ask(db, sql, ret_number, NULL, NULL);
 }
 
-/* Before anything is written: is it ours, and not from a newer program? */
-static int find_version(struct db *db, int *ret_version)
+/* Before anything is written: is it ours, and not from a newer program? The report has the answer
+ * either way. */
+static int find_version(struct db *db, struct db_report *report)
 {
     int64_t version, application, n_tables = 0;
+    report->migrated_to = migrations_newest();
     int result = ask_number(db, "PRAGMA user_version", &version);
     if (result == MW_OK)
         result = ask_number(db, "PRAGMA application_id", &application);
@@ -107,10 +109,10 @@ static int find_version(struct db *db, int *ret_version)
     } else if (application != APPLICATION_ID) {
         return MW_ERR_UNSUPPORTED;
     }
-    if (n_tables > 0 || version < 0 || version > migrations_newest())
+    if (n_tables > 0 || version < 0)
         return MW_ERR_UNSUPPORTED;
-    *ret_version = (int)version;
-    return MW_OK;
+    report->migrated_from = (int32_t)version;
+    return version > report->migrated_to ? MW_ERR_UNSUPPORTED : MW_OK;
 }
 
 static int set_journal(struct db *db)
@@ -241,24 +243,20 @@ static int connect_to(struct db *db)
 
 static int open_checked(struct db *db, int64_t at_us, struct db_report *report)
 {
-    int version = 0;
     int result = connect_to(db);
     if (result == MW_OK)
-        result = find_version(db, &version);
+        result = find_version(db, report);
     if (result == MW_OK)
         result = set_journal(db);
     if (result == MW_OK)
         result = check_whole(db);
     if (result == MW_OK)
-        result = migrate(db, version, at_us);
+        result = migrate(db, report->migrated_from, at_us);
     if (result == MW_OK)
         result = load_tally(db);
-    if (result != MW_OK)
-        return result;
-    db->stats.file_bytes *= DB_PAGE_BYTES;
-    report->migrated_from = version;
-    report->migrated_to = migrations_newest();
-    return MW_OK;
+    if (result == MW_OK)
+        db->stats.file_bytes *= DB_PAGE_BYTES;
+    return result;
 }
 
 static int try_open(const struct store_config *config, int64_t at_us, struct db_report *report,
@@ -271,7 +269,7 @@ static int try_open(const struct store_config *config, int64_t at_us, struct db_
     db->max_pages = (uint32_t)(config->max_bytes / DB_PAGE_BYTES);
     int result = open_checked(db, at_us, report);
     if (result != MW_OK) {
-        if (result == MW_ERR_CORRUPT) /* leave the WAL as it was found */
+        if (result == MW_ERR_CORRUPT || result == MW_ERR_UNSUPPORTED) /* leave the WAL alone */
             sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
         db_close(db);
         return result;
@@ -291,7 +289,7 @@ int db_open(struct db **ret_db, const struct store_config *config, int64_t at_us
         if (result == MW_OK)
             result = try_open(config, at_us, &report, ret_db);
     }
-    if (result == MW_OK && ret_report)
+    if ((result == MW_OK || result == MW_ERR_UNSUPPORTED) && ret_report)
         *ret_report = report;
     return result;
 }

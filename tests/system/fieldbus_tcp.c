@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -25,6 +26,13 @@
 #define MS_US INT64_C(1000)
 #define TIMEOUT_US \
     (400 * MS_US) /* of a loaded computer: a stall of the device's thread is no fault */
+
+/* qemu-user translates every piece of code when it is first run: what is bounded on a processor of
+ * its own may take so many times as long there. tests/packaging/arm.sh sets it. */
+static int64_t emulated(int64_t bound_us)
+{
+    return getenv("MW_EMULATED") ? 8 * bound_us : bound_us;
+}
 
 /* What the device does with its next request; afterwards it behaves. */
 enum fault {
@@ -396,14 +404,14 @@ START_TEST(a_name_that_nobody_knows_holds_up_nobody)
             poll(NULL, 0, 1);
         }
         ck_assert(result == MW_ERR_NOT_FOUND || result == MW_ERR_TIMEOUT);
-        ck_assert_int_le(real_now_us() - began_us, 150 * MS_US);
+        ck_assert_int_le(real_now_us() - began_us, emulated(150 * MS_US));
         line->close(line->ctx);
     }
     int64_t end_us = real_now_us();
     line->destroy(line->ctx);
     longest_us = real_now_us() - end_us > longest_us ? real_now_us() - end_us : longest_us;
     printf("longest call %lld us\n", (long long)longest_us);
-    ck_assert_int_le(longest_us, 50 * MS_US);
+    ck_assert_int_le(longest_us, emulated(50 * MS_US));
 }
 END_TEST
 

@@ -229,7 +229,7 @@ def no_broker_at_all_is_dialled_with_pauses():
 
 def a_message_that_nobody_heard_is_delivered():
     """0x10, no matching subscribers, is no refusal. Whether the library hands the reason on is its own affair: 1.3.12
-    does not, and what it does not tell is not counted."""
+    and 1.3.14 do not, and what is not told is not counted."""
     script = Script(lambda seq, times: 0x10)
     figures = drive(script, push=30)
     assert figures["delivered"] == 30 and figures["failed"] == 0 and figures["unheard"] in (0, 30), figures

@@ -10,7 +10,31 @@
 #include <math.h>
 #include <string.h>
 
+static const int64_t most = INT64_C(1) << 62;
+
+#ifdef __SIZEOF_INT128__
 __extension__ typedef __int128 wide;
+
+static int64_t product_of(int64_t v, struct mw_factor f)
+{
+    wide product = ((wide)v * f.mantissa) >> f.shift;
+    return product > most ? most : product < -most ? -most : (int64_t)product;
+}
+#else
+/* In two parts, high * 2^32 + low. */
+static int64_t product_of(int64_t v, struct mw_factor f)
+{
+    uint64_t low = (uint64_t)(uint32_t)v * (uint32_t)f.mantissa;
+    int64_t high = (v >> 32) * f.mantissa + (int64_t)(low >> 32);
+    low &= UINT32_MAX;
+    if (f.shift >= 32)
+        return high >> (f.shift - 32);
+    int64_t times = INT64_C(1) << (32 - f.shift);
+    if (high >= most / times || high < -most / times)
+        return high < 0 ? -most : most;
+    return high * times + (int64_t)(low >> f.shift);
+}
+#endif
 
 /* 2^-40 .. 2^40, all bits of the mantissa in use. */
 static double draw_real(struct noise *noise)
@@ -37,14 +61,11 @@ END_TEST
 START_TEST(a_product_is_rounded_down_and_saturates)
 {
     struct noise noise = { .state = 2 };
-    const int64_t most = INT64_C(1) << 62;
     for (int i = 0; i < 300000; i++) {
         struct mw_factor f = mw_factor_of(fmin(draw_real(&noise), MW_FACTOR_MOST));
         int64_t v = (int64_t)noise_u64(&noise) >> (noise_u64(&noise) % 62 + 1);
-        wide product = (wide)v * f.mantissa, expected = product >> f.shift;
-        expected = expected > most ? most : expected < -most ? -most : expected;
         int64_t got = mw_times(v, f);
-        ck_assert_msg(got == (int64_t)expected, "%lld by %d >> %d: %lld", (long long)v, f.mantissa,
+        ck_assert_msg(got == product_of(v, f), "%lld by %d >> %d: %lld", (long long)v, f.mantissa,
                       f.shift, (long long)got);
     }
 }

@@ -144,15 +144,43 @@ START_TEST(a_database_of_schema_2_is_brought_up_with_all_that_it_holds)
 }
 END_TEST
 
-START_TEST(a_newer_programs_database_is_refused_and_not_moved)
+/* Path and its WAL, one behind the other; returns how many bytes. */
+static size_t read_both(const char *path, uint8_t *bytes, size_t cap)
 {
+    static const char *const ends[] = { "", "-wal" };
+    size_t n = 0;
+    for (int i = 0; i < 2; i++) {
+        char name[300];
+        snprintf(name, sizeof name, "%s%s", path, ends[i]);
+        FILE *f = fopen(name, "rb");
+        ck_assert_msg(f != NULL, "%s", name);
+        size_t n_part = fread(bytes + n, 1, cap - n, f);
+        ck_assert_uint_gt(n_part, 0);
+        n += n_part;
+        fclose(f);
+    }
+    return n;
+}
+
+START_TEST(a_newer_programs_database_is_refused_and_not_changed_by_a_byte)
+{
+    static uint8_t before[1 << 20], after[1 << 20];
     struct temp_store t;
+    sqlite3 *newer;
     temp_begin(&t, 0);
     db_close(t.db);
     t.db = NULL;
-    execute(t.config.path, "PRAGMA user_version = 99");
+    /* Its last commits are in the WAL alone, as after a power cut. */
+    ck_assert_int_eq(sqlite3_open(t.config.path, &newer), SQLITE_OK);
+    sqlite3_db_config(newer, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
+    execute_on(newer, "PRAGMA user_version = 99");
+    sqlite3_close(newer);
+    size_t n = read_both(t.config.path, before, sizeof before);
     ck_assert_int_eq(db_open(&t.db, &t.config, AT_US, &t.report), MW_ERR_UNSUPPORTED);
-    ck_assert_int_eq(ask(t.config.path, "PRAGMA user_version"), 99);
+    ck_assert_int_eq(t.report.migrated_from, 99);
+    ck_assert_int_eq(t.report.migrated_to, migrations_newest());
+    ck_assert_uint_eq(read_both(t.config.path, after, sizeof after), n);
+    ck_assert_mem_eq(before, after, n);
     temp_end(&t);
 }
 END_TEST
@@ -163,6 +191,7 @@ START_TEST(another_programs_database_is_refused_and_not_touched)
     temp_make(&t, 0);
     execute(t.config.path, "CREATE TABLE theirs (x); INSERT INTO theirs VALUES (7)");
     ck_assert_int_eq(db_open(&t.db, &t.config, AT_US, &t.report), MW_ERR_UNSUPPORTED);
+    ck_assert_int_eq(t.report.migrated_from, 0);
     ck_assert_int_eq(ask(t.config.path, "SELECT x FROM theirs"), 7);
     temp_end(&t);
 }
@@ -484,7 +513,7 @@ MW_SUITE("storage/db", settings_not_given_get_their_defaults_and_wrong_ones_are_
          a_new_database_is_migrated_and_an_old_one_is_left_alone,
          a_database_of_schema_2_is_brought_up_with_all_that_it_holds,
          the_meter_counts_what_the_disk_is_given, a_database_in_memory_writes_no_file,
-         a_newer_programs_database_is_refused_and_not_moved,
+         a_newer_programs_database_is_refused_and_not_changed_by_a_byte,
          another_programs_database_is_refused_and_not_touched, a_second_connection_is_kept_out,
          a_corrupt_header_is_put_aside_and_numbers_go_on_above_the_old_ones,
          a_corrupt_page_within_is_found_at_the_opening, the_wal_of_a_corrupt_database_moves_with_it,
