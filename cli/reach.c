@@ -141,6 +141,7 @@ static int bus_from_words(struct reach *r, const struct reach_options *o)
     bus->retries = UINT32_MAX;
     bus->baud = o->rtu ? o->baud : 0;
     bus->parity = o->rtu ? o->parity : 0;
+    bus->stop_bits = o->rtu ? o->stop_bits : 0;
     bus->framing = o->framing_rtu ? FRAMING_RTU : FRAMING_MBAP;
     if (o->rtu && strlen(o->rtu) < sizeof bus->device)
         memcpy(bus->device, o->rtu, strlen(o->rtu) + 1);
