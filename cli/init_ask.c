@@ -51,7 +51,7 @@ int ask(const struct asker *asker, const struct question *q)
     for (;;) {
         fprintf(stderr, "%s", q->text);
         if (q->fallback)
-            fprintf(stderr, " [%s]", q->fallback[0] ? q->fallback : "none");
+            fprintf(stderr, " [%s]", q->shown ? q->shown : q->fallback);
         fputs(" > ", stderr);
         if (!read_line(line)) {
             fputs("\nmillwright: the input ended; nothing was written\n", stderr);
@@ -82,6 +82,11 @@ static bool take_yes(void *ctx, const char *answer)
 int ask_yes(const struct asker *asker, const char *text, const char *option, const char *given,
             bool fallback, bool *ret_yes)
 {
-    const struct question q = { text, option, given, fallback ? "yes" : "no", take_yes, ret_yes };
+    const struct question q = { .text = text,
+                                .option = option,
+                                .given = given,
+                                .fallback = fallback ? "yes" : "no",
+                                .take = take_yes,
+                                .ctx = ret_yes };
     return ask(asker, &q);
 }

@@ -23,6 +23,7 @@ struct question {
     const char *fallback; /* what an empty line means; NULL: it means nothing */
     ask_take_fn *take;
     void *ctx;
+    const char *shown; /* in the fallback's stead, where that says little; or NULL */
 };
 
 /* Asks until an answer is taken. EX_OK; EX_USAGE: the option's value or, with yes, the default was

@@ -62,8 +62,12 @@ static int ask_bus(struct init *in)
 {
     if (!in->options.bus && !in->asker.yes)
         list_ports(in);
-    const struct question q = { "Which bus", "--bus", in->options.bus, in->ports.n ? "1" : NULL,
-                                take_bus,    in };
+    const struct question q = { .text = "Which bus",
+                                .option = "--bus",
+                                .given = in->options.bus,
+                                .fallback = in->ports.n ? "1" : NULL,
+                                .take = take_bus,
+                                .ctx = in };
     int status = ask(&in->asker, &q);
     in->wanted.rtu = in->device[0] ? in->device : NULL;
     in->wanted.tcp = in->device[0] ? NULL : in->host;
@@ -107,12 +111,12 @@ static int ask_setting(struct init *in)
         return EX_OK;
     snprintf(given, sizeof given, "%.15s%s%.7s", baud ? baud : "19200",
              in->options.parity ? " " : "", in->options.parity ? in->options.parity : "");
-    const struct question q = { "Baud rate and form, or auto to find them",
-                                "--baud",
-                                baud || in->options.parity ? given : NULL,
-                                "auto",
-                                take_setting,
-                                in };
+    const struct question q = { .text = "Baud rate and form, or auto to find them",
+                                .option = "--baud",
+                                .given = baud || in->options.parity ? given : NULL,
+                                .fallback = "auto",
+                                .take = take_setting,
+                                .ctx = in };
     return ask(&in->asker, &q);
 }
 
@@ -142,9 +146,12 @@ static int ask_units(struct init *in)
     const char *usual = in->wanted.tcp    ? UNITS_TCP
                         : in->any_setting ? UNITS_ANY_SETTING
                                           : UNITS_KNOWN_SETTING;
-    const struct question q = {
-        "Which unit addresses", "--units", in->options.units, usual, take_units, in
-    };
+    const struct question q = { .text = "Which unit addresses",
+                                .option = "--units",
+                                .given = in->options.units,
+                                .fallback = usual,
+                                .take = take_units,
+                                .ctx = in };
     return ask(&in->asker, &q);
 }
 

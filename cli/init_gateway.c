@@ -59,12 +59,12 @@ static int ask_limits(struct init *in)
               "  4.5,7.1  15 to 300 kW, flexible; above 300 kW, rigid\n"
               "  7.1,11   above 300 kW, flexible\n",
               stderr);
-    const struct question q = { "Limits HIGH,HIGH_HIGH or none",
-                                "--limits",
-                                in->options.limits,
-                                "4.5,7.1",
-                                take_limits,
-                                &in->draft };
+    const struct question q = { .text = "Limits HIGH,HIGH_HIGH or none",
+                                .option = "--limits",
+                                .given = in->options.limits,
+                                .fallback = "4.5,7.1",
+                                .take = take_limits,
+                                .ctx = &in->draft };
     return ask(&in->asker, &q);
 }
 
@@ -89,12 +89,18 @@ static int ask_names(struct init *in)
     draft_name(host, "gateway", usual);
     if (!in->asker.yes)
         fputs("\nThis gateway and its plant, as topics name them.\n", stderr);
-    const struct question gateway = {
-        "Name of this gateway", "--gateway", in->options.gateway, usual, take_name,
-        in->draft.gateway
-    };
-    const struct question site = { "Name of the plant", "--site",      in->options.site, "site",
-                                   take_name,           in->draft.site };
+    const struct question gateway = { .text = "Name of this gateway",
+                                      .option = "--gateway",
+                                      .given = in->options.gateway,
+                                      .fallback = usual,
+                                      .take = take_name,
+                                      .ctx = in->draft.gateway };
+    const struct question site = { .text = "Name of the plant",
+                                   .option = "--site",
+                                   .given = in->options.site,
+                                   .fallback = "site",
+                                   .take = take_name,
+                                   .ctx = in->draft.site };
     int status = ask(&in->asker, &gateway);
     return status == EX_OK ? ask(&in->asker, &site) : status;
 }
@@ -157,25 +163,30 @@ static int ask_tls(struct init *in)
         return EX_SOFTWARE;
     unsigned port = in->tls && end.port == 1883 && !strstr(mqtt->uri, ":1883") ? 8883 : end.port;
     snprintf(mqtt->uri, sizeof mqtt->uri, "%s://%s:%u", in->tls ? "mqtts" : "mqtt", end.host, port);
-    const struct question q = { "File of the authority that signs the broker's certificate",
-                                "--ca-file",
-                                in->options.ca_file,
-                                ca,
-                                take_path,
-                                mqtt->ca_file };
+    const struct question q = { .text = "File of the authority that signs the broker's certificate",
+                                .option = "--ca-file",
+                                .given = in->options.ca_file,
+                                .fallback = ca,
+                                .take = take_path,
+                                .ctx = mqtt->ca_file };
     return in->tls ? ask(&in->asker, &q) : EX_OK;
 }
 
 static int ask_user(struct init *in)
 {
     struct mqtt_config *mqtt = &in->draft.mqtt;
-    const struct question user = {
-        "User at the broker", "--user", in->options.user, "none", take_user, mqtt
-    };
-    const struct question file = {
-        "File of the password", "--password-file", in->options.password_file,
-        MW_CONFDIR "/password", take_path,         mqtt->password_file
-    };
+    const struct question user = { .text = "User at the broker",
+                                   .option = "--user",
+                                   .given = in->options.user,
+                                   .fallback = "none",
+                                   .take = take_user,
+                                   .ctx = mqtt };
+    const struct question file = { .text = "File of the password",
+                                   .option = "--password-file",
+                                   .given = in->options.password_file,
+                                   .fallback = MW_CONFDIR "/password",
+                                   .take = take_path,
+                                   .ctx = mqtt->password_file };
     int status = ask(&in->asker, &user);
     return status == EX_OK && mqtt->username[0] ? ask(&in->asker, &file) : status;
 }
@@ -184,8 +195,12 @@ static int ask_broker(struct init *in)
 {
     if (!in->asker.yes)
         fputs("\nThe MQTT broker that alerts go to.\n", stderr);
-    const struct question q = { "Broker HOST[:PORT]", "--broker", in->options.broker, "none",
-                                take_broker,          in };
+    const struct question q = { .text = "Broker HOST[:PORT]",
+                                .option = "--broker",
+                                .given = in->options.broker,
+                                .fallback = "none",
+                                .take = take_broker,
+                                .ctx = in };
     int status = ask(&in->asker, &q);
     if (status != EX_OK || !in->draft.mqtt.uri[0])
         return status;

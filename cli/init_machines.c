@@ -122,12 +122,13 @@ static int ask_machine(struct subject *s)
     snprintf(text, sizeof text, "Machine of unit %u, or - to leave it out",
              (unsigned)s->unit->unit);
     snprintf(usual, sizeof usual, "machine-%u", (unsigned)s->unit->unit);
-    const struct question q = { text,
-                                "--machine UNIT=NAME",
-                                given_for(&s->init->options.machines, s->unit->unit, '=', &from),
-                                usual,
-                                take_machine,
-                                s };
+    const struct question q = { .text = text,
+                                .option = "--machine UNIT=NAME",
+                                .given = given_for(&s->init->options.machines, s->unit->unit, '=',
+                                                   &from),
+                                .fallback = usual,
+                                .take = take_machine,
+                                .ctx = s };
     return ask(&s->init->asker, &q);
 }
 
@@ -205,9 +206,12 @@ static int ask_profile(struct subject *s)
         return EX_OK;
     if (!given && !s->init->asker.yes)
         list_profiles(s);
-    const struct question q = {
-        "Which of them, or 0 for none", "--profile UNIT=NAME", given, "1", take_profile, s
-    };
+    const struct question q = { .text = "Which of them, or 0 for none",
+                                .option = "--profile UNIT=NAME",
+                                .given = given,
+                                .fallback = "1",
+                                .take = take_profile,
+                                .ctx = s };
     int status = ask(&s->init->asker, &q);
     if (status == EX_OK && s->unit->profile[0]) {
         fprintf(stderr, "unit %u: %s\n", (unsigned)s->unit->unit, s->unit->profile);
@@ -231,11 +235,15 @@ static void choose_order(struct point_config *point, const struct guest_answer *
             continue;
         fprintf(stderr, "  %s %.4g", WORDS[order], (double)value);
         float size = fabsf(value);
-        if (best == ORDER_NONE && size >= 1e-3F && size < 1e5F)
+        if (best == ORDER_NONE && size >= 1e-3F && size < 1e5F &&
+            known_plausible(point->unit, (double)value))
             best = as.order;
     }
     point->order = best == ORDER_NONE ? ORDER_ABCD : best;
-    fprintf(stderr, "  : %s is taken; name another behind the type\n", WORDS[point->order]);
+    fprintf(
+        stderr,
+        "  : %s is taken. If another is right, the\n  same line again with it behind the type\n",
+        WORDS[point->order]);
 }
 
 /* Reads it at once: a wrong address, type or order is seen here and not next week. */
@@ -275,10 +283,10 @@ static bool take_point(void *ctx, const char *answer)
         return true;
     }
     const char *broken = draft_point_parse(answer, &line, &ordered, rule);
-    for (size_t i = 0; !broken && i < u->n_points; i++)
-        if (strcmp(u->points[i].point.name, line.point.name) == 0)
-            broken = "this unit has a point of that name";
-    if (!broken && u->n_points == MW_MAX_CHANNELS)
+    size_t at = 0;
+    while (!broken && at < u->n_points && strcmp(u->points[at].point.name, line.point.name) != 0)
+        at++;
+    if (!broken && at == MW_MAX_CHANNELS)
         broken = "a machine has at most 32 points";
     if (broken) {
         fprintf(stderr, "%s\n", broken);
@@ -286,7 +294,8 @@ static bool take_point(void *ctx, const char *answer)
     }
     if (!try_point(s, &line, ordered))
         return false;
-    u->points[u->n_points++] = line;
+    u->points[at] = line; /* said again, it is corrected */
+    u->n_points += at == u->n_points;
     return true;
 }
 
@@ -310,7 +319,9 @@ static int ask_points(struct subject *s)
                 "No profile. Its points, one a line, from its manual; an empty line ends them:\n"
                 "  " DRAFT_POINT_FORM "\n");
     while (status == EX_OK && !s->done) {
-        const struct question q = { "Point", "--point", NULL, "", take_point, s };
+        const struct question q = {
+            .text = "Point", .fallback = "", .shown = "done", .take = take_point, .ctx = s
+        };
         status = ask(&s->init->asker, &q);
     }
     return status;
