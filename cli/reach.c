@@ -306,6 +306,14 @@ static int open_line(struct reach *r)
     return result;
 }
 
+/* In words of a network, where the result's own say little. */
+static const char *closed_text(int result)
+{
+    return result == MW_ERR_GONE    ? "refused, or no route: wrong port or network"
+           : result == MW_ERR_AGAIN ? "no answer"
+                                    : mw_result_text(result);
+}
+
 static int say_closed(const struct reach *r, int result)
 {
     if (reach_stopped())
@@ -316,7 +324,7 @@ static int say_closed(const struct reach *r, int result)
                 mw_result_text(result));
     else
         fprintf(stderr, "millwright: %s port %u: no connection: %s\n", r->bus.host,
-                (unsigned)r->bus.port, mw_result_text(result));
+                (unsigned)r->bus.port, closed_text(result));
     return EX_UNAVAILABLE;
 }
 
