@@ -52,10 +52,23 @@ static int ask_to_replace(struct init *in)
     return EX_CANTCREAT;
 }
 
+/* A file of conf.d is a part beside a whole, and this writes wholes. */
+static bool is_fragment(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash && slash - path >= 6 && strncmp(slash - 6, "conf.d", 6) == 0;
+}
+
 int init_may_write(struct init *in)
 {
     const char *output = in->options.output;
     struct stat there;
+    if (is_fragment(output)) {
+        fputs("millwright: init writes a whole configuration; what goes into conf.d is printed by "
+              "'millwright scan'\n",
+              stderr);
+        return EX_USAGE;
+    }
     if (strcmp(output, "-") == 0)
         return EX_OK;
     int result = outfile_check(output);

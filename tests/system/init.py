@@ -382,6 +382,7 @@ def bad_options(world):
                            ((*bus, "--broker", "http://x"), "neither"), ((*bus, "--gateway", "a b"), "may hold"),
                            ((*bus, "--broker", "x", "--tls", "yes", "--ca-file", "ca.pem"), "absolute"),
                            ((*bus, "--point", "7 vel holding 20 float32 unit=mm/s", "--limits", "3"), "HIGH,HIGH_HIGH"),
+                           ((*bus, "--output", folder / "conf.d" / "x.yaml"), "a whole configuration"),
                            (("nonsense",), "usage:"), (("--nonsense",), "usage:")):
         call(folder, *options, status=64, words=words)
     check(list(folder.iterdir()) == [], "something was written")
