@@ -288,7 +288,8 @@ static void write_machines(const struct draft *d, FILE *to)
     bool any = false;
     for (size_t u = 0; u < d->n_units; u++)
         any = any || is_first(d, u);
-    fputs("\n# Limits are armed at once: high is a warning, high_high is critical, delay is how long the\n"
+    fputs("\n# Limits are armed at once: high is a warning, high_high is critical, delay is how "
+          "long the\n"
           "# value must be beyond. Points without 'role: context' are also judged by the model,\n"
           "# once it has learned: let the machine run as it should, then 'millwright learn "
           "MACHINE'.\n",

@@ -7,19 +7,21 @@
 #include "fieldbus/device.h"
 #include "uplink/broker.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #define DRAFT_MAX_POINTS 64
+#define DRAFT_NO_LIMIT   ((double)NAN)
 #define DRAFT_POINT_FORM                                                                        \
     "NAME KIND ADDRESS TYPE [ORDER] [unit=U] [scale=X] [offset=X] [high=X] [high_high=X]\n"     \
     "  KIND holding, input, coil, discrete; ADDRESS on the wire, from 0: 30101 of a manual is " \
     "input 100;\n"                                                                              \
     "  TYPE int16 uint16 int32 uint32 int64 uint64 float32 float64 bit; ORDER ABCD CDAB BADC DCBA"
 
-/* One value of a device. Limits are in the unit inside; NAN: none. */
+/* One value of a device. Limits are in the unit inside, or DRAFT_NO_LIMIT. */
 struct draft_point {
     struct point_config point;
     double high, high_high;
@@ -42,7 +44,7 @@ struct draft {
     const struct draft_unit *units;
     size_t n_units;
     int64_t period_us;       /* whole seconds */
-    double high, high_high;  /* of vibration velocity, mm/s RMS; NAN: none */
+    double high, high_high;  /* of vibration velocity, mm/s RMS, or DRAFT_NO_LIMIT */
     struct mqtt_config mqtt; /* uri empty: no broker */
 };
 

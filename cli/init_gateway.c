@@ -29,7 +29,7 @@ static bool take_limits(void *ctx, const char *answer)
 {
     struct draft *draft = ctx;
     char copy[64], *more;
-    double high = NAN, high_high = NAN;
+    double high = DRAFT_NO_LIMIT, high_high = DRAFT_NO_LIMIT;
     snprintf(copy, sizeof copy, "%.63s", answer);
     more = strchr(copy, ',');
     if (more)
@@ -48,7 +48,7 @@ static bool take_limits(void *ctx, const char *answer)
 
 static int ask_limits(struct init *in)
 {
-    in->draft.high = in->draft.high_high = NAN;
+    in->draft.high = in->draft.high_high = DRAFT_NO_LIMIT;
     if (!has_velocity(&in->draft))
         return EX_OK;
     if (!in->options.limits && !in->asker.yes)

@@ -153,8 +153,8 @@ static bool use_profile(struct subject *s, const char *name, const char *variant
     for (u->n_points = 0; u->n_points < view.n_points && u->n_points < DRAFT_MAX_POINTS;
          u->n_points++)
         u->points[u->n_points] = (struct draft_point){ .point = view.points[u->n_points],
-                                                       .high = NAN,
-                                                       .high_high = NAN };
+                                                       .high = DRAFT_NO_LIMIT,
+                                                       .high_high = DRAFT_NO_LIMIT };
     profile_view_finish(&view);
     return true;
 }

@@ -154,9 +154,10 @@ const char *draft_point_parse(const char *text, struct draft_point *ret_point, b
 {
     char copy[MAX_LETTER + 1];
     char *words[MAX_WORDS];
-    struct reading r = {
-        .line = { .point = { .scale = 1, .bit = -1 }, .high = NAN, .high_high = NAN }, .rule = rule
-    };
+    struct reading r = { .line = { .point = { .scale = 1, .bit = -1 },
+                                   .high = DRAFT_NO_LIMIT,
+                                   .high_high = DRAFT_NO_LIMIT },
+                         .rule = rule };
     rule[0] = 0;
     if (strlen(text) > MAX_LETTER)
         return "a point is at most 255 characters";

@@ -158,6 +158,7 @@ def follow(tutorial):
     minutes = (time.monotonic() - began) / 60
     print(f"commands {len(commands)}, minutes {minutes:.1f}")
     check(len(commands) <= MAX_COMMANDS and minutes <= MAX_MINUTES, "too many or too long")
+    claims()
     print("the first alert was true")
 
 
@@ -173,6 +174,29 @@ def judge(out):
     alerts = [line for line in pathlib.Path("/run/all").read_text().splitlines() if "/alert " in line]
     check(len(alerts) == 1, "more than one alert:", alerts)
     print(f"fault at {fault:.1f}, alert measured {first['ts_ms'] / 1000 - fault:.1f} s after it")
+
+
+def alerts():
+    lines = pathlib.Path("/run/all").read_text().splitlines()
+    return [json.loads(line.split(" ", 2)[2]) for line in lines if "/alert " in line]
+
+
+def await_alert(seconds, **wanted):
+    end = time.monotonic() + seconds
+    while not any(wanted.items() <= alert.items() for alert in alerts()):
+        check(time.monotonic() < end, "no alert", wanted, "within", seconds, "s, but", alerts())
+        time.sleep(0.2)
+    print(f"{wanted}: after {seconds - (end - time.monotonic()):.0f} s")
+
+
+def claims():
+    """What else the tutorial says of the day: the sensor's plug pulled, and its machine well again."""
+    subprocess.run(["sudo", "systemctl", "stop", "sensor"], check=True, timeout=60)
+    await_alert(60, **{"event": "raised", "class": "device"})
+    subprocess.run(["sudo", "systemd-run", "--quiet", "--unit=sensor-again", "python3", "-B", "/strange_sensor.py", SENSOR,
+                    UNIT_PORT, "3600", "/run/fault"], check=True, timeout=60)
+    await_alert(60, **{"event": "cleared", "class": "device"})
+    await_alert(60, **{"event": "cleared", "class": "machine"})
 
 
 # ---- outside ----

@@ -193,7 +193,7 @@ START_TEST(where_nothing_moves_all_is_judged)
     setup(&b);
     add_point(add(&b, 1, "room", "", ""), "temp input 0 uint16 unit=degC");
     add_point(&b.units[0], "humidity input 1 uint16 unit=%RH");
-    b.draft.high = b.draft.high_high = NAN;
+    b.draft.high = b.draft.high_high = DRAFT_NO_LIMIT;
     load(&b);
     const struct mw_detector_config *d = &machine(&b, "room")->detector;
     ck_assert_int_eq(d->channels[0].role, MW_ROLE_SCORE);
