@@ -246,6 +246,17 @@ static void choose_order(struct point_config *point, const struct guest_answer *
         WORDS[point->order]);
 }
 
+/* A manual's number typed as it stands is the likeliest mistake. */
+static void say_refused(const struct point_config *point, uint8_t exception)
+{
+    unsigned first = point->kind == REGISTER_INPUT ? 30001 : 40001;
+    fprintf(stderr, " (exception %u%s)", (unsigned)exception,
+            exception == 2 ? ": no such address" : "");
+    if (point->address >= first && point->address < first + 9999)
+        fprintf(stderr, "; %u of a manual is %u on the wire", (unsigned)point->address,
+                (unsigned)point->address - first);
+}
+
 /* Reads it at once: a wrong address, type or order is seen here and not next week. */
 static bool try_point(struct subject *s, struct draft_point *line, bool ordered)
 {
@@ -257,8 +268,7 @@ static bool try_point(struct subject *s, struct draft_point *line, bool ordered)
         fprintf(stderr, "unit %u, %s: %s", (unsigned)s->unit->unit, point->name,
                 mw_result_text(result));
         if (result == MW_ERR_REFUSED)
-            fprintf(stderr, " (exception %u%s)", (unsigned)answer.exception,
-                    answer.exception == 2 ? ": no such address" : "");
+            say_refused(point, answer.exception);
         fputc('\n', stderr);
         return false;
     }

@@ -73,10 +73,10 @@ int init_may_write(struct init *in)
         return EX_OK;
     int result = outfile_check(output);
     if (result != MW_OK) {
+        bool rights = result == MW_ERR_IO && (errno == EACCES || errno == EPERM);
         fprintf(stderr, "millwright: %s: %s%s\n", output, outfile_text(result),
-                errno == EACCES && result == MW_ERR_IO ? "; run it with sudo, or give --output FILE"
-                                                       : "");
-        return EX_CANTCREAT;
+                rights ? "; run it with sudo, or give --output FILE" : "");
+        return rights ? EX_NOPERM : EX_CANTCREAT;
     }
     return in->options.force || stat(output, &there) != 0 ? EX_OK : ask_to_replace(in);
 }

@@ -26,6 +26,7 @@ BIN = pathlib.Path(sys.argv[1]).resolve()
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROFILES = ROOT / "fieldbus" / "profiles"
 WAIT_S = 30
+NOBODY = 65534
 
 SCENARIO = """
 version: 1
@@ -256,10 +257,10 @@ def settings_are_found(world):
 
 def an_order_is_proposed_from_what_is_read(world):
     folder = world.fresh("order")
-    answers = [world.plc(), "7", "press", "current input 100 float32 unit=A", "vel input 500 float32",
+    answers = [world.plc(), "7", "press", "current input 100 float32 unit=A", "vel input 30101 float32",
                "current input 100 float32 DCBA unit=A", "current input 100 float32 CDAB unit=A", "", "gw", "", "none"]
     done = call(folder, answers="\n".join(answers) + "\n")
-    check("no such address" in done.stderr and "current is now" in done.stderr and "is taken" in done.stderr,
+    check("no such address" in done.stderr and "30101 of a manual is 100 on the wire" in done.stderr and "current is now" in done.stderr and "is taken" in done.stderr,
           done.stderr)
     text = (folder / "millwright.yaml").read_text()
     check(text.count("order: CDAB") == 1 and "DCBA" not in text and "order: ABCD" not in text, text)
@@ -388,9 +389,23 @@ def bad_options(world):
     check(list(folder.iterdir()) == [], "something was written")
 
 
+def no_permission(world):
+    if os.geteuid() != 0:
+        print("left out: only root can take away its own permission")
+        return
+    folder = world.fresh("mine")
+    os.chmod(world.folder, 0o755)
+    copy = folder / "millwright"
+    shutil.copy(BIN / "millwright", copy)
+    done = subprocess.run([copy, "init", "--yes", "--bus", world.plc(), "--output", folder / "millwright.yaml"],
+                          capture_output=True, text=True, timeout=60, user=NOBODY, group=NOBODY, check=False)
+    check(done.returncode == 77 and "sudo" in done.stderr and list(folder.iterdir()) == [copy], done)
+
+
 CASES = (answered_at_a_terminal, answered_by_options, settings_are_found, an_order_is_proposed_from_what_is_read,
          an_input_that_ends_leaves_nothing, ctrl_c_leaves_nothing, a_file_that_is_there_is_kept, nobody_is_there,
-         one_device_under_all_addresses, what_does_not_go_together_is_refused, goes_to_standard_output, bad_options)
+         one_device_under_all_addresses, what_does_not_go_together_is_refused, goes_to_standard_output, bad_options,
+         no_permission)
 
 
 def main():
