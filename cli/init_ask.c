@@ -80,7 +80,9 @@ static bool take_yes(void *ctx, const char *answer)
 }
 
 int ask_yes(const struct asker *asker, const char *text, const char *option, const char *given,
-            bool fallback, bool *ret_yes)
+            bool fallback,
+            /* NOLINTNEXTLINE(readability-non-const-parameter): written by take_yes */
+            bool *ret_yes)
 {
     const struct question q = { .text = text,
                                 .option = option,

@@ -215,7 +215,7 @@ bool search_units(struct search *s, const char *text)
     unsigned long min = bus_speaks_rtu(&s->reach->bus) ? 1 : 0;
     s->n_units = 0;
     for (const char *at = text;;) {
-        unsigned long from, to;
+        unsigned long from = 0, to;
         bool good = number(&at, SEARCH_MAX_UNITS - 1, &from);
         to = from;
         if (good && *at == '-') {
