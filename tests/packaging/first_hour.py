@@ -53,7 +53,7 @@ After=multi-user.target
 Type=oneshot
 ExecStart=-/bin/sh /follow
 ExecStopPost=/bin/sh -c 'echo "$EXIT_CODE $EXIT_STATUS" >/status'
-ExecStopPost=/bin/sh -c 'journalctl --no-pager -o cat -u sensor -u all -u millwrightd -u mosquitto >/journal'
+ExecStopPost=/bin/sh -c 'journalctl --no-pager -o cat -u "sensor*" -u all -u millwrightd -u mosquitto >/journal'
 ExecStopPost=systemctl --no-block poweroff
 TimeoutStartSec=1200
 """

@@ -53,7 +53,7 @@ def main():
                                co=ModbusSparseDataBlock({0: [0]}), di=ModbusSparseDataBlock({0: [0]}), zero_mode=True)
     threading.Thread(target=live, args=(slave, well_s, fault_file), daemon=True).start()
     StartTcpServer(context=ModbusServerContext(slaves={UNIT: slave}, single=False), address=(host, port),
-                   ignore_missing_slaves=True)
+                   ignore_missing_slaves=True, allow_reuse_address=True)
 
 
 if __name__ == "__main__":
