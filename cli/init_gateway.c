@@ -2,6 +2,7 @@
 /* Limits, names, the broker. */
 #define _DEFAULT_SOURCE /* gethostname */
 #include "cli/init.h"
+#include "cli/init_dial.h"
 
 #include "base/result.h"
 #include "config/value.h"
@@ -191,6 +192,19 @@ static int ask_user(struct init *in)
     return status == EX_OK && mqtt->username[0] ? ask(&in->asker, &file) : status;
 }
 
+/* A wrong host is seen here, by whoever typed it. It is written all the same: the broker may come
+ * later than the gateway. */
+static void say_broker(const struct init *in)
+{
+    struct mqtt_endpoint end;
+    if (in->asker.yes || mqtt_parse_uri(in->draft.mqtt.uri, &end) != MW_OK)
+        return;
+    const char *why_not = init_dial(end.host, end.port);
+    fprintf(stderr, "  %s port %u: %s%s\n", end.host, (unsigned)end.port,
+            why_not ? why_not : "somebody listens there",
+            why_not ? "; it is written all the same" : "");
+}
+
 static int ask_broker(struct init *in)
 {
     if (!in->asker.yes)
@@ -205,7 +219,10 @@ static int ask_broker(struct init *in)
     if (status != EX_OK || !in->draft.mqtt.uri[0])
         return status;
     status = ask_tls(in);
-    return status == EX_OK ? ask_user(in) : status;
+    if (status != EX_OK)
+        return status;
+    say_broker(in);
+    return ask_user(in);
 }
 
 int init_gateway(struct init *in)

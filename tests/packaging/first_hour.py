@@ -95,11 +95,10 @@ def shape(text):
 
 class Terminal:
     def __init__(self, command):
-        self.process, self.text = None, ""
-        pid, self.master = pty.fork()
-        if pid == 0:
+        self.text = ""
+        self.pid, self.master = pty.fork()
+        if self.pid == 0:
             os.execvp("/bin/bash", ["/bin/bash", "-c", command])
-        self.pid, self.status = pid, None
 
     def read(self, until_s):
         if not select.select([self.master], [], [], max(0, until_s - time.monotonic()))[0]:
@@ -108,7 +107,7 @@ class Terminal:
             more = os.read(self.master, 65536)
         except OSError:
             more = b""
-        self.text += more.decode(errors="replace").replace("\r\n", "\n")
+        self.text = (self.text + more.decode(errors="replace")).replace("\r\n", "\n")
         return bool(more)
 
     def wait_for(self, question, seen):

@@ -215,6 +215,7 @@ def answered_at_a_terminal(world):
     d.answer("Broker", "127.0.0.1:1")
     d.refused("TLS", "perhaps", "yes nor no")
     d.answer("TLS", "no")
+    d.read("127.0.0.1 port 1: refused")
     d.answer("User", "")
     status = d.finish()
     check(status == 0 and "Written: " in d.text and "check --here" in d.text, status, d.text)
