@@ -184,17 +184,22 @@ static void write_device(const struct draft *d, const struct draft_unit *u, FILE
         write_point(&u->points[i].point, to);
 }
 
-/* Commented out: somebody answers here of whom nothing more is known. */
+/* Commented out: somebody answers here who was left out, or of whom nothing more is known. */
 static void write_unknown(const struct draft *d, const struct draft_unit *u, FILE *to)
 {
-    fprintf(to,
-            "#  - name: unit-%u              # answers, but no installed profile fits. From its\n"
-            "#    bus: %s                  # manual: address on the wire, from 0 (30101 is input\n"
-            "#    unit: %u                   # 100); 'millwright probe' shows a register decoded\n"
-            "#    points:                    # in every way. Then a machine below with channels.\n"
-            "#      - {name: vel_rms, kind: input, address: 100, type: float32, order: CDAB, unit: "
-            "mm/s}\n",
-            (unsigned)u->unit, d->bus.name, (unsigned)u->unit);
+    fprintf(
+        to,
+        "# Unit %u answers and is not used. With the registers of its manual (30101 is input 100 "
+        "on the\n"
+        "# wire; 'millwright probe' shows one decoded in every way), without the '#', and with a\n"
+        "# machine below that has its points as channels, it is:\n"
+        "#  - name: unit-%u\n"
+        "#    bus: %s\n"
+        "#    unit: %u\n"
+        "#    points:\n"
+        "#      - {name: vel_rms, kind: input, address: 100, type: float32, order: CDAB, unit: "
+        "mm/s}\n",
+        (unsigned)u->unit, (unsigned)u->unit, d->bus.name, (unsigned)u->unit);
 }
 
 static void write_devices(const struct draft *d, FILE *to)
@@ -202,7 +207,8 @@ static void write_devices(const struct draft *d, FILE *to)
     size_t n = 0;
     for (size_t u = 0; u < d->n_units; u++)
         n += d->units[u].machine[0] && d->units[u].n_points > 0;
-    fprintf(to, "\n# Nothing is ever written to a device.\ndevices:%s\n", n ? "" : " []");
+    fprintf(to, "\n# Nothing is ever written to a device.\ndevices:%s\n",
+            n ? "" : " []  # without [] once there is one");
     for (size_t u = 0; u < d->n_units; u++)
         if (d->units[u].machine[0] && d->units[u].n_points > 0)
             write_device(d, &d->units[u], to);
@@ -299,7 +305,7 @@ static void write_machines(const struct draft *d, FILE *to)
               "# and foundation: compare with your edition of the standard and the machine's "
               "maker.\n",
               to);
-    fprintf(to, "machines:%s\n", any ? "" : " []");
+    fprintf(to, "machines:%s\n", any ? "" : " []  # without [] once there is one");
     for (size_t u = 0; u < d->n_units; u++)
         if (is_first(d, u))
             write_machine(d, &d->units[u], to);
