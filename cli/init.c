@@ -148,8 +148,7 @@ int verb_init(int argc, char **argv)
     int index = 0, status = in ? EX_OK : EX_OSERR;
     if (!in)
         return status;
-    in->options = (struct init_options){ .output = MW_CONFDIR "/millwright.yaml",
-                                         .profiles = MW_PROFILE_DIR };
+    in->options = (struct init_options){ .output = MW_CONFIG_FILE, .profiles = MW_PROFILE_DIR };
     optind = 1;
     for (int o; status == EX_OK && (o = getopt_long(argc, argv, "h", OPTIONS, &index)) != -1;) {
         switch (o) {

@@ -215,7 +215,7 @@ static void say_next(const struct init *in, const char *old)
 {
     const char *output = in->options.output;
     const struct mqtt_config *mqtt = &in->draft.mqtt;
-    bool usual = strcmp(output, MW_CONFDIR "/millwright.yaml") == 0;
+    bool usual = strcmp(output, MW_CONFIG_FILE) == 0;
     fprintf(stderr, "\nWritten: %s\n", output);
     if (old[0])
         fprintf(stderr, "Kept:    %s\n", old);
