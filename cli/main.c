@@ -20,6 +20,7 @@ static const struct verb VERBS[] = {
     { "doctor", verb_doctor, "what is wrong with this gateway, and the remedy" },
     { "history", verb_history, "what is kept of a machine: raw, by ten minutes, by hours" },
     { "infer", verb_infer, "run raw int8 rows through a .tflite model" },
+    { "init", verb_init, "search a bus, ask, and write a first configuration" },
     { "learn", verb_learn, "commission a machine from the daemon's history" },
     { "model", verb_model, "show what a model file holds" },
     { "plan", verb_plan, "list every request and predict how busy each bus will be" },

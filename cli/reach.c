@@ -141,6 +141,7 @@ static int bus_from_words(struct reach *r, const struct reach_options *o)
     bus->retries = UINT32_MAX;
     bus->baud = o->rtu ? o->baud : 0;
     bus->parity = o->rtu ? o->parity : 0;
+    bus->stop_bits = o->rtu ? o->stop_bits : 0;
     bus->framing = o->framing_rtu ? FRAMING_RTU : FRAMING_MBAP;
     if (o->rtu && strlen(o->rtu) < sizeof bus->device)
         memcpy(bus->device, o->rtu, strlen(o->rtu) + 1);
@@ -305,6 +306,14 @@ static int open_line(struct reach *r)
     return result;
 }
 
+/* In words of a network, where the result's own say little. */
+static const char *closed_text(int result)
+{
+    return result == MW_ERR_GONE    ? "refused, or no route: wrong port or network"
+           : result == MW_ERR_AGAIN ? "no answer"
+                                    : mw_result_text(result);
+}
+
 static int say_closed(const struct reach *r, int result)
 {
     if (reach_stopped())
@@ -315,7 +324,7 @@ static int say_closed(const struct reach *r, int result)
                 mw_result_text(result));
     else
         fprintf(stderr, "millwright: %s port %u: no connection: %s\n", r->bus.host,
-                (unsigned)r->bus.port, mw_result_text(result));
+                (unsigned)r->bus.port, closed_text(result));
     return EX_UNAVAILABLE;
 }
 

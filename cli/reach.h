@@ -40,9 +40,10 @@
 /* What was asked for on the command line. */
 struct reach_options {
     const char *config_file, *profiles, *rtu, *tcp, *socket, *record;
-    const char *bus; /* its name, with config_file */
-    uint32_t baud;   /* 0: not given */
-    char parity;     /* 0: not given */
+    const char *bus;   /* its name, with config_file */
+    uint32_t baud;     /* 0: not given */
+    char parity;       /* 0: not given */
+    uint8_t stop_bits; /* 0: not given */
     bool framing_rtu;
     int64_t timeout_us; /* 0: not given */
 };

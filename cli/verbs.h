@@ -12,6 +12,7 @@ int verb_config(int argc, char **argv);
 int verb_doctor(int argc, char **argv);
 int verb_history(int argc, char **argv);
 int verb_infer(int argc, char **argv);
+int verb_init(int argc, char **argv);
 int verb_learn(int argc, char **argv);
 int verb_model(int argc, char **argv);
 int verb_plan(int argc, char **argv);

@@ -30,16 +30,17 @@ _millwright_value() {
     --user) compgen -u ;;
     --kind) echo holding input coil discrete ;;
     --parity) echo N E O ;;
-    --baud) echo 1200 2400 4800 9600 19200 38400 57600 115200 ;;
+    --baud) echo 1200 2400 4800 9600 19200 38400 57600 115200 $([ "$2" != init ] || echo auto) ;;
     --framing) echo mbap rtu ;;
     --rounding) echo double single ;;
     --kernel) echo auto reference ;;
     --reanchor) echo auto never ;;
     --level-guard) echo on off ;;
-    --loop) echo yes no ;;
-    --rtu) [ "$2" != simulate ] && compgen -G '/dev/serial/by-id/*' -G '/dev/rs485/*' -G '/dev/tty[SUA][SMC]*' ;;
+    --loop | --tls) echo yes no ;;
+    --rtu | --bus) [ "$2" != simulate ] && compgen -G '/dev/serial/by-id/*' -G '/dev/rs485/*' -G '/dev/tty[SUA][SMC]*' ;;
     --timeout | --for | --duration | --max | --rows | --units | --seed | --speed | --window | --from | \
-        --columns | --ignore | --context | --tcp | --variant) ;;
+        --columns | --ignore | --context | --tcp | --variant | --machine | --profile | --point | --limits | \
+        --gateway | --site | --broker | --user) ;;
     *) return 1 ;;
     esac
 }

@@ -40,12 +40,13 @@ function __millwright_value --argument-names option
             string split ' ' 'auto never'
         case --level-guard
             string split ' ' 'on off'
-        case --loop
+        case --loop --tls
             string split ' ' 'yes no'
         case --profiles --spool
             __fish_complete_directories (commandline -ct)
         case --timeout --for --duration --max --rows --units --seed --speed --window --from --columns \
-                --ignore --context --tcp --variant
+                --ignore --context --tcp --variant --machine --profile --point --limits --gateway --site \
+                --broker --user
         case '*'
             __fish_complete_path (commandline -ct)
     end
