@@ -5,9 +5,10 @@
  *   MW_FAULT_AT     number of the call that fails, from 1; 0: none
  *   MW_FAULT_FILE   the number of calls is written here at the end, as text
  * A process that dies says where, on standard error. Where the allocation that fails is Paho's own,
- * MW_FAULT_FILE with ".paho" behind it is made first: 1.3.12 uses some without a look. Those of
- * libseccomp are neither counted nor made to fail: it leaves a rule out then, and does not say so.
- * glibc only: its own names for the allocator need no look-up, which would itself allocate. */
+ * or made for it by the C library, MW_FAULT_FILE with ".paho" behind it is made first: 1.3.12 uses
+ * some without a look. Those of libseccomp are neither counted nor made to fail: it leaves a rule
+ * out then, and does not say so. glibc only: its own names for the allocator need no look-up, which
+ * would itself allocate. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -137,11 +138,21 @@ static bool fails(bool counted, int error)
     return true;
 }
 
+static bool for_paho(void)
+{
+    void *frames[32];
+    int n = backtrace(frames, 32);
+    for (int i = 0; i < n; i++)
+        if (within(&shim.paho, frames[i]))
+            return true;
+    return false;
+}
+
 static bool memory_fails(const void *caller)
 {
     if (within(&shim.seccomp, caller) || !fails(shim.memory, ENOMEM))
         return false;
-    if (within(&shim.paho, caller))
+    if (for_paho())
         close(shim.open(shim.paho_file, O_WRONLY | O_CREAT, 0600));
     errno = ENOMEM;
     return true;

@@ -245,7 +245,9 @@ def as_an_ordinary_user(plant):
     """It says what it cannot see, and of nothing that it is wrong; a daemon that it may not ask is left alone."""
     connections = plant.status()["broker"]["connects"]
     report = examine(plant, user=None, as_user="nobody")
-    assert report["user"] == ME and all_well(report), json.dumps(report, indent=1)
+    # The library of the false clock may lie where nobody can read: then the clock is the computer's.
+    wrong = [f for f in findings(report, "warning", "fault") if f["check"] != "clock" and not is_of_the_computer(f)]
+    assert report["user"] == ME and not wrong, json.dumps(report, indent=1)
     skipped = {(f["check"], f["subject"]): f["text"] for f in findings(report, "skipped")}
     assert set(skipped) == {("certificates", "key_file"), ("tcp", "hall"), ("disk", "fsync"), ("database", ""),
                             ("broker", "TLS"), ("daemon", "")}, skipped
