@@ -3,6 +3,7 @@
  * library keeps to itself: which certificate is wrong, and how. No byte of MQTT is sent. */
 #include "base/result.h"
 #include "cli/doctor.h"
+#include "uplink/certificate.h"
 
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -137,17 +138,6 @@ static void tell_failure(SSL *ssl, bool late, struct doctor_tls *tls)
     (void)snprintf(tls->words, sizeof tls->words, "%s", words ? words : "");
 }
 
-/* In seconds since 1970, as uplink/certificate.c has it. */
-static int64_t end_of(const X509 *certificate)
-{
-    int days = 0, seconds = 0;
-    ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
-    bool known =
-        epoch && ASN1_TIME_diff(&days, &seconds, epoch, X509_get0_notAfter(certificate)) == 1;
-    ASN1_TIME_free(epoch);
-    return known ? (days * INT64_C(86400) + seconds) * 1000000 : 0;
-}
-
 /* The DNS names and addresses of subjectAltName, "a, b", as far as there is room. */
 static void list_names(const X509 *certificate, char *ret_names, size_t cap)
 {
@@ -171,7 +161,8 @@ static int look_at_peer(int preverified, X509_STORE_CTX *store)
     struct doctor_tls *tls = ssl ? SSL_get_app_data(ssl) : NULL;
     const X509 *leaf = X509_STORE_CTX_get0_cert(store);
     if (tls && leaf && tls->not_after_us == 0) {
-        tls->not_after_us = end_of(leaf);
+        if (certificate_end(leaf, &tls->not_after_us) != MW_OK)
+            tls->not_after_us = 0;
         list_names(leaf, tls->names, sizeof tls->names);
     }
     return preverified;

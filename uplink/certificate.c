@@ -12,12 +12,14 @@
 #define SECOND_US INT64_C(1000000)
 #define DAY_US    (INT64_C(86400) * SECOND_US)
 
-/* In seconds since 1970, without time_t, which has 32 bits on some boards. */
-static int end_of(const X509 *certificate, int64_t *ret_not_after_us)
+/* In seconds since 1970, without time_t: on 32-bit Arm ours has 64 bits and the library's 32, so
+ * that not even a zero gets across as an argument. */
+int certificate_end(const X509 *certificate, int64_t *ret_not_after_us)
 {
     int days = 0, seconds = 0, result = MW_ERR_FORMAT;
-    ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
-    if (epoch && ASN1_TIME_diff(&days, &seconds, epoch, X509_get0_notAfter(certificate)) == 1) {
+    ASN1_TIME *epoch = ASN1_TIME_new();
+    if (epoch && ASN1_TIME_set_string(epoch, "19700101000000Z") == 1 &&
+        ASN1_TIME_diff(&days, &seconds, epoch, X509_get0_notAfter(certificate)) == 1) {
         *ret_not_after_us = days * DAY_US + seconds * SECOND_US;
         result = MW_OK;
     }
@@ -30,7 +32,7 @@ static int earliest(BIO *file, int64_t *ret_not_after_us)
     int result = MW_ERR_FORMAT; /* none found yet */
     int64_t least_us = INT64_MAX, end_us;
     for (X509 *c; (c = PEM_read_bio_X509(file, NULL, NULL, NULL));) {
-        result = end_of(c, &end_us);
+        result = certificate_end(c, &end_us);
         X509_free(c);
         if (result != MW_OK)
             break;

@@ -7,6 +7,11 @@
 
 #define CERTIFICATE_FAR (-1)
 
+struct x509_st;
+
+/* Until when one is good, UTC. MW_ERR_FORMAT: its date is none, or memory is short. */
+int certificate_end(const struct x509_st *certificate, int64_t *ret_not_after_us);
+
 /* The earliest end of validity, UTC, of the certificates in a PEM file. MW_ERR_IO (it cannot be
  * read), MW_ERR_FORMAT (no certificate in it, or a date that is none). */
 int certificate_not_after(const char *path, int64_t *ret_not_after_us);
