@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -151,13 +152,22 @@ static void take_host(const struct mqtt_endpoint *endpoint, char *ret_host)
                    endpoint->host + brackets);
 }
 
+/* A FIFO or a device, which the library would wait for; that it is wrong is another check's word.
+ */
+static bool is_endless(const char *path)
+{
+    struct stat there;
+    return stat(path, &there) == 0 && !S_ISREG(there.st_mode);
+}
+
 /* By whoever runs the doctor; whether the daemon may is another check's. */
 static bool are_readable(const struct mqtt_config *mqtt)
 {
     const char *const paths[] = { mqtt->ca_file, mqtt->cert_file, mqtt->key_file };
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
-        if (paths[i][0] && access(paths[i], R_OK) != 0 &&
-            (errno == EACCES || doctor_is_credential(paths[i])))
+        if (paths[i][0] &&
+            (is_endless(paths[i]) ||
+             (access(paths[i], R_OK) != 0 && (errno == EACCES || doctor_is_credential(paths[i])))))
             return false;
     return true;
 }

@@ -204,6 +204,10 @@ static void judge_examined(struct doctor_report *report, const struct doctor_dat
         doctor_say(report, DOCTOR_SKIPPED, "database", "", "another program has just opened %s",
                    d->path);
         break;
+    case MW_ERR_INVALID:
+        doctor_say(report, DOCTOR_FAULT, "database", "", "%s is no regular file", d->path);
+        doctor_remedy(report, "a store.path in the folder of the state, /var/lib/millwright");
+        break;
     default:
         doctor_say(report, DOCTOR_FAULT, "database", "", "%s cannot be read: %s", d->path,
                    d->found.trouble[0] ? d->found.trouble : mw_result_text(result));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/init_ask.h"
+#include "base/utf8.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -32,8 +33,21 @@ static bool read_line(char *ret_line)
     return true;
 }
 
+/* What a configuration can hold: UTF-8 without control characters. */
+static bool is_text(const char *answer)
+{
+    const unsigned char *at = (const unsigned char *)answer;
+    for (size_t n = 1; *at && n > 0; at += n)
+        n = *at < 0x20 || *at == 0x7f ? 0 : mw_utf8_length(at);
+    if (*at)
+        fputs("millwright: an answer is UTF-8 text without control characters\n", stderr);
+    return !*at;
+}
+
 static int by_itself(const struct question *q)
 {
+    if (q->given && !is_text(q->given))
+        return EX_USAGE;
     if (q->given)
         return q->take(q->ctx, q->given) ? EX_OK : EX_USAGE;
     if (!q->fallback) {
@@ -60,7 +74,7 @@ int ask(const struct asker *asker, const struct question *q)
         trim(line);
         if (!asker->terminal)
             fprintf(stderr, "%s\n", line);
-        if (line[0] == 0 && !q->fallback)
+        if ((line[0] == 0 && !q->fallback) || !is_text(line))
             continue;
         if (q->take(q->ctx, line[0] ? line : q->fallback))
             return EX_OK;

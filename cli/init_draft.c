@@ -296,7 +296,8 @@ static void write_machines(const struct draft *d, FILE *to)
         any = any || is_first(d, u);
     fputs("\n# Limits are armed at once: high is a warning, high_high is critical, delay is how "
           "long the\n"
-          "# value must be beyond. Points without 'role: context' are also judged by the model,\n"
+          "# value must be beyond, in mm/s, g, degC, A, whatever the sensor's unit is. Points "
+          "without 'role: context' are also judged by the model,\n"
           "# once it has learned: let the machine run as it should, then 'millwright learn "
           "MACHINE'.\n",
           to);

@@ -24,7 +24,7 @@
 /* One value of a device. Limits are in the unit inside, or DRAFT_NO_LIMIT. */
 struct draft_point {
     struct point_config point;
-    double high, high_high;
+    double high, high_high; /* in the unit inside (config/unit.h); DRAFT_NO_LIMIT */
 };
 
 /* One unit that answered. */

@@ -76,9 +76,16 @@ static bool refuse(const char *word, const char *rule)
 static bool is_taken(const struct init *in, const struct draft_unit *self, const char *machine,
                      const char *role)
 {
-    for (const struct draft_unit *u = in->units; u < self; u++)
-        if (strcmp(u->machine, machine) == 0 && strcmp(u->role, role) == 0)
+    struct draft_unit wanted = { 0 };
+    char name[MW_NAME_MAX + 1], other[MW_NAME_MAX + 1];
+    snprintf(wanted.machine, sizeof wanted.machine, "%.32s", machine);
+    snprintf(wanted.role, sizeof wanted.role, "%.32s", role);
+    draft_device_name(&wanted, name);
+    for (const struct draft_unit *u = in->units; u < self; u++) {
+        draft_device_name(u, other);
+        if (u->machine[0] && strcmp(other, name) == 0)
             return true;
+    }
     return false;
 }
 

@@ -146,6 +146,11 @@ static bool settle(struct reading *r)
         return refuse(r, "scale=0", "makes every value the same");
     if (r->line.high_high <= r->line.high)
         return refuse(r, "high_high", "is not above high");
+    const struct unit *unit = unit_find(r->line.point.unit);
+    if (unit) { /* limits are of the unit inside, in the configuration */
+        r->line.high = r->line.high * unit->factor + unit->offset;
+        r->line.high_high = r->line.high_high * unit->factor + unit->offset;
+    }
     return point_settle(&r->line.point, &to) == MW_OK;
 }
 

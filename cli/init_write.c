@@ -56,7 +56,9 @@ static int ask_to_replace(struct init *in)
 static bool is_fragment(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    return slash && slash - path >= 6 && strncmp(slash - 6, "conf.d", 6) == 0;
+    if (!slash || slash - path < 6 || strncmp(slash - 6, "conf.d", 6) != 0)
+        return false;
+    return slash - path == 6 || slash[-7] == '/';
 }
 
 int init_may_write(struct init *in)

@@ -11,6 +11,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#define LAST_ADDRESS 247 /* Modbus over Serial Line V1.02, 2.2 */
+
 #define LISTEN_US   300000 /* another master's pause is rarely longer */
 #define PROGRESS_US 200000
 
@@ -96,7 +98,7 @@ static void ask(struct search *s, uint8_t unit)
     bool lives = answer.result == MW_OK || answer.result == MW_ERR_REFUSED;
     if (lives && !is_absence(&answer))
         note(s, unit, answer.result);
-    for (unsigned other = 1; other < SEARCH_MAX_UNITS; other++)
+    for (unsigned other = 1; other <= LAST_ADDRESS; other++)
         if (s->reach->heard[other])
             note(s, (uint8_t)other, MW_ERR_MISMATCH);
 }
@@ -183,7 +185,7 @@ void search_say_end(const struct search *s)
 
 bool search_any_unit(struct search *s)
 {
-    unsigned unit = SEARCH_MAX_UNITS - 1;
+    unsigned unit = LAST_ADDRESS;
     if (s->n_found == 0 || bus_speaks_rtu(&s->reach->bus))
         return false;
     while (unit > 0 && is_found(s, (uint8_t)unit))
@@ -210,22 +212,27 @@ static bool number(const char **text, unsigned long max, unsigned long *ret_valu
     return errno == 0 && *ret_value <= max;
 }
 
+/* Modbus TCP has 0 and 255 besides, for the device itself. */
+static bool is_range(const struct search *s, unsigned long from, unsigned long to)
+{
+    bool rtu = bus_speaks_rtu(&s->reach->bus);
+    return from >= (rtu ? 1U : 0U) && from <= to && (to <= LAST_ADDRESS || (!rtu && from == 255));
+}
+
 bool search_units(struct search *s, const char *text)
 {
-    unsigned long min = bus_speaks_rtu(&s->reach->bus) ? 1 : 0;
     s->n_units = 0;
     for (const char *at = text;;) {
         unsigned long from = 0, to;
-        bool good = number(&at, SEARCH_MAX_UNITS - 1, &from);
+        bool good = number(&at, UINT8_MAX, &from);
         to = from;
         if (good && *at == '-') {
             at++;
-            good = number(&at, SEARCH_MAX_UNITS - 1, &to);
+            good = number(&at, UINT8_MAX, &to);
         }
-        if (!good || from < min || to < from || (*at && *at != ',')) {
-            fprintf(stderr,
-                    "millwright: '%s' is no list of units such as 1-32,80, each %lu to 247\n", text,
-                    min);
+        if (!good || !is_range(s, from, to) || (*at && *at != ',')) {
+            fprintf(stderr, "millwright: '%s' is no list of units such as 1-32,80, each %s\n", text,
+                    bus_speaks_rtu(&s->reach->bus) ? "1 to 247" : "0 to 247, or 255");
             return false;
         }
         for (unsigned long unit = from; unit <= to && s->n_units < SEARCH_MAX_UNITS; unit++)

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SEARCH_MAX_UNITS   248
+#define SEARCH_MAX_UNITS   249 /* 0 to 247, and 255 of Modbus TCP */
 #define SEARCH_MAX_FOUND   256
 #define SEARCH_MAX_MATCHES 3
 

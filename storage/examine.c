@@ -138,6 +138,19 @@ static void read_version(sqlite3 *sqlite, struct db_examined *found)
     sqlite3_finalize(stmt);
 }
 
+/* As open.c has it: what has no mark of ours must be empty. */
+static bool is_foreign(sqlite3 *sqlite)
+{
+    sqlite3_stmt *stmt = NULL;
+    static const char sql[] =
+        "SELECT count(*) > 0 FROM sqlite_schema, pragma_application_id, pragma_user_version"
+        " WHERE application_id = 0 AND user_version = 0";
+    bool foreign = sqlite3_prepare_v2(sqlite, sql, -1, &stmt, NULL) == SQLITE_OK &&
+                   sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int(stmt, 0) != 0;
+    sqlite3_finalize(stmt);
+    return foreign;
+}
+
 static int result_of(int code, const struct db_examined *found)
 {
     switch (code & 0xff) {
@@ -156,17 +169,19 @@ static int result_of(int code, const struct db_examined *found)
 static int check_whole(const char *path, const struct patience *patience, struct db_examined *found)
 {
     sqlite3 *sqlite = NULL;
+    bool foreign = false;
     int code = open_quietly(path, found->n_wal_bytes > 0, &sqlite);
     if (code == SQLITE_OK) {
         struct patience mine = *patience;
         sqlite3_progress_handler(sqlite, PROGRESS_STEPS, on_progress, &mine);
         code = quick_check(sqlite, found);
         read_version(sqlite, found);
+        foreign = code == SQLITE_ROW && is_foreign(sqlite);
     } else {
         snprintf(found->trouble, sizeof found->trouble, "%s", sqlite3_errstr(code));
     }
     sqlite3_close(sqlite);
-    int result = result_of(code, found);
+    int result = foreign ? MW_ERR_UNSUPPORTED : result_of(code, found);
     if (code != SQLITE_ROW && result == MW_OK)
         found->trouble[0] = '\0';
     return result;
@@ -187,8 +202,10 @@ static int examine(int fd, const char *path, const struct patience *whole,
                    struct db_examined *found)
 {
     struct stat there;
-    if (fstat(fd, &there) != 0 || !S_ISREG(there.st_mode))
+    if (fstat(fd, &there) != 0)
         return MW_ERR_IO;
+    if (!S_ISREG(there.st_mode))
+        return MW_ERR_INVALID;
     found->n_bytes = (uint64_t)there.st_size;
     found->n_wal_bytes = size_beside(path, "-wal");
     found->held = holder_of(fd, &found->holder);

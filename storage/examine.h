@@ -22,7 +22,8 @@ struct db_examined {
 typedef bool db_patience_fn(void *ctx);
 
 /* whole: SQLite's quick_check too, its WAL included, only where nobody has the database open; for
- * as long as patience says. MW_OK; MW_ERR_NOT_FOUND; MW_ERR_IO (it cannot be read);
+ * as long as patience says. MW_OK; MW_ERR_NOT_FOUND; MW_ERR_INVALID (no regular
+ * file); MW_ERR_IO (it cannot be read);
  * MW_ERR_FORMAT (no database of SQLite); MW_ERR_UNSUPPORTED (not ours, or a newer program wrote
  * it); MW_ERR_CORRUPT, and trouble says why; MW_ERR_STATE: it was opened by another meanwhile;
  * MW_ERR_NO_MEMORY. *ret_found is filled as far as it was found in any case. */

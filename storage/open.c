@@ -195,15 +195,18 @@ static int load_tally(struct db *db)
     return ask_number(db, "PRAGMA page_count", &db->stats.file_bytes);
 }
 
-/* A database begun anew beside a corrupt one goes on with numbers that the old one cannot have
- * reached: it would have had to send 65536 messages in each second since 1970. */
+/* A database begun anew beside a corrupt one, or where one has vanished whose reserve is still
+ * there, goes on with numbers that the old one cannot have reached: it would have had to send 65536
+ * messages in each second since 1970. */
 static int first_seq(const char *path, int64_t at_us, uint64_t *ret_seq)
 {
     int64_t newest_s, at_s = at_us / SECOND_US;
     int result = quarantine_newest_s(path, &newest_s);
     if (result != MW_OK)
         return result;
-    *ret_seq = newest_s == 0 ? 1 : (uint64_t)((at_s > newest_s ? at_s : newest_s) + 1) << 16;
+    *ret_seq = newest_s == 0 && !reserve_is_there(path)
+                   ? 1
+                   : (uint64_t)((at_s > newest_s ? at_s : newest_s) + 1) << 16;
     return MW_OK;
 }
 

@@ -47,6 +47,13 @@ static bool fill(int fd)
     return written;
 }
 
+bool reserve_is_there(const char *path)
+{
+    char name[PATH_BYTES];
+    beside(name, path, "-reserve");
+    return access(name, F_OK) == 0;
+}
+
 bool reserve_make(const char *path)
 {
     char name[PATH_BYTES], folder[PATH_BYTES];

@@ -8,6 +8,8 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <stdbool.h>
+#include <sys/stat.h>
 
 #define SECOND_US INT64_C(1000000)
 #define DAY_US    (INT64_C(86400) * SECOND_US)
@@ -25,6 +27,14 @@ int certificate_end(const X509 *certificate, int64_t *ret_not_after_us)
     }
     ASN1_TIME_free(epoch);
     return result;
+}
+
+/* NULL where it is no regular file, too: a FIFO would be waited for without end. */
+static BIO *open_regular(const char *path)
+{
+    struct stat there;
+    bool regular = stat(path, &there) == 0 && S_ISREG(there.st_mode);
+    return regular ? BIO_new_file(path, "r") : NULL;
 }
 
 static int earliest(BIO *file, int64_t *ret_not_after_us)
@@ -46,7 +56,7 @@ static int earliest(BIO *file, int64_t *ret_not_after_us)
 
 int certificate_not_after(const char *path, int64_t *ret_not_after_us)
 {
-    BIO *file = BIO_new_file(path, "r");
+    BIO *file = open_regular(path);
     if (!file) {
         ERR_clear_error();
         return MW_ERR_IO;
@@ -80,7 +90,7 @@ static int compare(BIO *cert_file, BIO *key_file)
 
 int certificate_fits_key(const char *cert_file, const char *key_file)
 {
-    BIO *certificate = BIO_new_file(cert_file, "r"), *key = BIO_new_file(key_file, "r");
+    BIO *certificate = open_regular(cert_file), *key = open_regular(key_file);
     int result = certificate && key ? compare(certificate, key) : MW_ERR_IO;
     BIO_free(key);
     BIO_free(certificate);

@@ -59,9 +59,15 @@ static int read_open(char *ret_secret, size_t cap, int fd, const char *path)
     return result;
 }
 
+/* What is no regular file may be opened, but not waited for: a FIFO has no end. */
+static int open_secret(const char *path)
+{
+    return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
 int secret_read(char *ret_secret, size_t cap, const char *path)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open_secret(path);
     if (fd < 0)
         return MW_ERR_IO;
     int result = read_open(ret_secret, cap, fd, path);
@@ -71,7 +77,7 @@ int secret_read(char *ret_secret, size_t cap, const char *path)
 
 int secret_check(const char *path)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open_secret(path);
     if (fd < 0)
         return MW_ERR_IO;
     int result = check_open(fd, path);

@@ -317,6 +317,26 @@ START_TEST(an_order_that_is_not_given_is_told)
 }
 END_TEST
 
+START_TEST(limits_are_in_the_unit_inside)
+{
+    struct draft_point p;
+    bool ordered;
+    char rule[160];
+    ck_assert_ptr_null(draft_point_parse(
+        "temp holding 2 int16 scale=0.1 unit=degF high=50 high_high=59", &p, &ordered, rule));
+    ck_assert_double_eq_tol(p.high, 10, 1e-9);
+    ck_assert_double_eq_tol(p.high_high, 15, 1e-9);
+    ck_assert_str_eq(p.point.unit, "degF");
+    ck_assert_ptr_null(
+        draft_point_parse("vel holding 2 float32 unit=in/s high=0.3", &p, &ordered, rule));
+    ck_assert_double_eq_tol(p.high, 7.62, 1e-9);
+    ck_assert_double_nan(p.high_high);
+    ck_assert_ptr_null(
+        draft_point_parse("load holding 2 uint16 unit=rpm high=1500", &p, &ordered, rule));
+    ck_assert_double_eq(p.high, 1500);
+}
+END_TEST
+
 START_TEST(any_text_becomes_a_name)
 {
     char name[MW_NAME_MAX + 1];
@@ -338,4 +358,4 @@ MW_SUITE("cli/init_draft", what_was_found_and_answered_is_what_the_loader_reads,
          what_only_repeats_a_profile_is_a_comment_of_its_own_points_all_are_taken,
          a_password_is_never_in_it_only_its_file, small_scales_are_numbers_that_the_loader_reads,
          a_point_is_read_whole_or_refused_by_its_broken_rule, an_order_that_is_not_given_is_told,
-         any_text_becomes_a_name)
+         limits_are_in_the_unit_inside, any_text_becomes_a_name)

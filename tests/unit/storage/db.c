@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static void count_complaint(void *ctx, const struct mw_complaint *complaint)
 {
@@ -252,6 +253,23 @@ START_TEST(a_corrupt_header_is_put_aside_and_numbers_go_on_above_the_old_ones)
     ck_assert_uint_lt(outbox_next_seq(t.db), (uint64_t)1 << 53);
     push(t.db, "goes on");
     temp_end(&t);
+}
+END_TEST
+
+START_TEST(where_a_database_has_vanished_numbers_go_on_above_its_own)
+{
+    for (int emptied = 0; emptied < 2; emptied++) {
+        struct temp_store t;
+        temp_begin(&t, 0);
+        ck_assert_uint_eq(outbox_next_seq(t.db), 1);
+        for (int i = 0; i < 20; i++)
+            push(t.db, "message");
+        db_close(t.db);
+        ck_assert_int_eq(emptied ? truncate(t.config.path, 0) : unlink(t.config.path), 0);
+        temp_open(&t);
+        ck_assert_uint_gt(outbox_next_seq(t.db), UINT64_C(1) << 32);
+        temp_end(&t);
+    }
 }
 END_TEST
 
@@ -516,6 +534,7 @@ MW_SUITE("storage/db", settings_not_given_get_their_defaults_and_wrong_ones_are_
          a_newer_programs_database_is_refused_and_not_changed_by_a_byte,
          another_programs_database_is_refused_and_not_touched, a_second_connection_is_kept_out,
          a_corrupt_header_is_put_aside_and_numbers_go_on_above_the_old_ones,
+         where_a_database_has_vanished_numbers_go_on_above_its_own,
          a_corrupt_page_within_is_found_at_the_opening, the_wal_of_a_corrupt_database_moves_with_it,
          only_the_three_newest_corrupt_ones_are_kept_and_none_is_written_over,
          a_wal_cut_short_loses_no_more_than_its_end,

@@ -170,8 +170,11 @@ START_TEST(others_and_newer_ones_are_not_ours)
     overwrite(&t, 60, "\0\0\0\x01", 4);
     overwrite(&t, 68, "abcd", 4); /* application_id */
     ck_assert_int_eq(look(&t, NULL, &found), MW_ERR_UNSUPPORTED);
+    overwrite(&t, 60, "\0\0\0\0", 4); /* tables of somebody who sets neither */
+    overwrite(&t, 68, "\0\0\0\0", 4);
+    ck_assert_int_eq(look(&t, NULL, &found), MW_ERR_UNSUPPORTED);
     ck_assert_int_eq(db_examine("/nonexistent/m.db", true, NULL, NULL, &found), MW_ERR_NOT_FOUND);
-    ck_assert_int_eq(db_examine(t.folder, true, NULL, NULL, &found), MW_ERR_IO);
+    ck_assert_int_eq(db_examine(t.folder, true, NULL, NULL, &found), MW_ERR_INVALID);
     temp_end(&t);
 }
 END_TEST

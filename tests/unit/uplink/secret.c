@@ -2,9 +2,11 @@
 #include "uplink/secret.h"
 #include "base/result.h"
 #include "support/suite.h"
+#include "uplink/certificate.h"
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -67,6 +69,23 @@ START_TEST(a_missing_file_or_a_folder_is_an_error_of_reading)
 }
 END_TEST
 
+START_TEST(a_fifo_is_no_secret_and_is_not_waited_for)
+{
+    char folder[] = "/tmp/mw-fifo-XXXXXX", text[64];
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    char fifo[64];
+    snprintf(fifo, sizeof fifo, "%s/password", folder);
+    ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+    ck_assert_int_eq(secret_read(text, sizeof text, fifo), MW_ERR_IO);
+    ck_assert_int_eq(secret_check(fifo), MW_ERR_IO);
+    int64_t end_us;
+    ck_assert_int_eq(certificate_not_after(fifo, &end_us), MW_ERR_IO);
+    ck_assert_int_eq(certificate_fits_key(fifo, fifo), MW_ERR_IO);
+    unlink(fifo);
+    rmdir(folder);
+}
+END_TEST
+
 START_TEST(a_wiped_secret_is_zeroes)
 {
     char secret[8] = "geheim", zeroes[8] = { 0 };
@@ -77,4 +96,5 @@ END_TEST
 
 MW_SUITE("uplink/secret", a_secret_is_one_line_without_its_end,
          a_file_that_others_may_read_is_refused, what_is_no_password_is_malformed,
-         a_missing_file_or_a_folder_is_an_error_of_reading, a_wiped_secret_is_zeroes)
+         a_missing_file_or_a_folder_is_an_error_of_reading, a_wiped_secret_is_zeroes,
+         a_fifo_is_no_secret_and_is_not_waited_for)
