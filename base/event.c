@@ -50,9 +50,13 @@ int mw_event_encode(const struct mw_event *event, uint8_t *ret_bytes, size_t cap
     mw_put_u64le(&w, (uint64_t)event->at_us);
     if (event->kind == MW_EVENT_OUTBOX_GAP)
         put_gap(&w, &event->gap);
-    if (event->kind == MW_EVENT_STORE_QUARANTINED) {
+    if (event->kind == MW_EVENT_STORE_QUARANTINED || event->kind == MW_EVENT_STORE_REWOUND) {
         mw_put_u64le(&w, event->n_bytes);
         mw_put_u64le(&w, event->n_wal_bytes);
+    }
+    if (event->kind == MW_EVENT_STORE_REWOUND) {
+        mw_put_u64le(&w, event->first_seq);
+        mw_put_u64le(&w, event->last_seq);
     }
     if (event->kind == MW_EVENT_CERTIFICATE_EXPIRES) {
         mw_put_u8(&w, event->certificate);
@@ -76,9 +80,13 @@ int mw_event_decode(struct mw_event *ret_event, const uint8_t *bytes, size_t n_b
     e.at_us = (int64_t)mw_get_u64le(&r);
     if (e.kind == MW_EVENT_OUTBOX_GAP)
         get_gap(&r, &e.gap);
-    if (e.kind == MW_EVENT_STORE_QUARANTINED) {
+    if (e.kind == MW_EVENT_STORE_QUARANTINED || e.kind == MW_EVENT_STORE_REWOUND) {
         e.n_bytes = mw_get_u64le(&r);
         e.n_wal_bytes = mw_get_u64le(&r);
+    }
+    if (e.kind == MW_EVENT_STORE_REWOUND) {
+        e.first_seq = mw_get_u64le(&r);
+        e.last_seq = mw_get_u64le(&r);
     }
     if (e.kind == MW_EVENT_CERTIFICATE_EXPIRES) {
         e.certificate = mw_get_u8(&r);
@@ -87,7 +95,7 @@ int mw_event_decode(struct mw_event *ret_event, const uint8_t *bytes, size_t n_b
     }
     mw_get_str8(&r, e.file, sizeof e.file);
     if (r.failed || r.at != n_bytes || e.kind < MW_EVENT_OUTBOX_GAP ||
-        e.kind > MW_EVENT_CONFIG_REFUSED || e.certificate >= MW_CERTIFICATES)
+        e.kind > MW_EVENT_STORE_REWOUND || e.certificate >= MW_CERTIFICATES)
         return MW_ERR_FORMAT;
     *ret_event = e;
     return MW_OK;
@@ -128,6 +136,7 @@ const char *mw_event_kind_text(uint8_t kind)
     case MW_EVENT_STORE_QUARANTINED: return "store_quarantined";
     case MW_EVENT_CERTIFICATE_EXPIRES: return "certificate_expires";
     case MW_EVENT_CONFIG_REFUSED: return "config_refused";
+    case MW_EVENT_STORE_REWOUND: return "store_rewound";
     default: return "unknown";
     }
 }

@@ -17,6 +17,7 @@ enum mw_event_kind {
     MW_EVENT_STORE_QUARANTINED,   /* a corrupt database was put aside, a new one begun */
     MW_EVENT_CERTIFICATE_EXPIRES, /* within days, or it has */
     MW_EVENT_CONFIG_REFUSED,      /* a new configuration; the one in force stays */
+    MW_EVENT_STORE_REWOUND,       /* the database is older than what had been committed to it */
 };
 
 /* Why messages were given up. */
@@ -43,7 +44,9 @@ struct mw_event {
     bool clock_synced;
     int64_t at_us;                    /* UTC */
     struct mw_gap gap;                /* OUTBOX_GAP */
-    uint64_t n_bytes, n_wal_bytes;    /* STORE_QUARANTINED: sizes of what was put aside */
+    uint64_t n_bytes, n_wal_bytes;    /* STORE_QUARANTINED: sizes of what was put aside;
+                                         STORE_REWOUND: of what was found */
+    uint64_t first_seq, last_seq;     /* STORE_REWOUND: numbers that are missing */
     uint8_t certificate;              /* CERTIFICATE_EXPIRES: enum mw_certificate */
     uint16_t days;                    /* CERTIFICATE_EXPIRES: 30, 7, 1; 0: it has expired */
     int64_t not_after_us;             /* CERTIFICATE_EXPIRES: UTC */

@@ -163,6 +163,13 @@ void journal_db(const struct db_report *report)
     if (report->quarantined[0])
         say(LOG_ERR, NULL, "store: the database was corrupt; moved to %s, a new one begun",
             report->quarantined);
+    if (report->rewound.last_seq > 0)
+        say(LOG_ERR, NULL,
+            "store: the database lacks what it had (its log was cut or damaged, or it was removed "
+            "or replaced by an older copy): messages %llu to %llu are gone, but for those that had "
+            "been delivered",
+            (unsigned long long)report->rewound.first_seq,
+            (unsigned long long)report->rewound.last_seq);
     if (report->migrated_from != report->migrated_to)
         say(LOG_NOTICE, NULL, "store: schema %d migrated to %d", report->migrated_from,
             report->migrated_to);

@@ -3,6 +3,7 @@
 #include "daemon/journal.h"
 #include "daemon/store.h"
 #include "storage/history.h"
+#include "storage/outbox.h"
 #include "storage/registry.h"
 
 #include <stdio.h>
@@ -150,8 +151,23 @@ static void restore_expiry(struct db *db, struct pipeline *p)
     }
 }
 
-int restore_all(struct db *db, const uint32_t *machines, struct pipeline *p,
-                const struct clock_time *now)
+/* No number names two alarms, also beside a database that is lost or older than what was sent:
+ * every alarm has used up a message's number, and a database begun anew counts messages from a
+ * number of seconds times 65536. */
+static uint32_t first_number(struct db *db, const struct db_report *report)
+{
+    uint32_t number = 0;
+    size_t n = 0;
+    uint64_t anew = outbox_next_seq(db) >> 16;
+    if (state_get(db, "counter", "alarm_number", &number, sizeof number, &n) != MW_OK)
+        number = (uint32_t)anew;
+    if (report->rewound.last_seq > 0)
+        number += (uint32_t)(report->rewound.last_seq - report->rewound.first_seq) + 1;
+    return number + 1;
+}
+
+int restore_all(struct db *db, const struct db_report *report, const uint32_t *machines,
+                struct pipeline *p, const struct clock_time *now)
 {
     uint8_t *scratch = malloc(p->blob_bytes);
     if (!scratch)
@@ -161,10 +177,7 @@ int restore_all(struct db *db, const uint32_t *machines, struct pipeline *p,
     free(scratch);
     for (size_t d = 0; d < p->config->n_devices; d++)
         restore_device(db, p->config->devices[d].name, &p->devices[d].alarm);
-    uint32_t number = 0;
-    size_t n = 0;
-    if (state_get(db, "counter", "alarm_number", &number, sizeof number, &n) == MW_OK)
-        p->next_number = number + 1;
+    p->next_number = first_number(db, report);
     restore_expiry(db, p);
     return MW_OK;
 }

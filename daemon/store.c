@@ -42,6 +42,23 @@ int store_push_event(struct store_stage *s, const struct mw_event *event, int64_
     return outbox_push(s->db, &message);
 }
 
+int store_tell_rewound(struct store_stage *s, int64_t at_us, int64_t offset_us)
+{
+    const struct db_rewound *r = &s->rewound;
+    if (r->last_seq == 0 || s->tells_rewound)
+        return MW_OK;
+    struct mw_event event = { .kind = MW_EVENT_STORE_REWOUND,
+                              .severity = MW_SEVERITY_WARNING,
+                              .at_us = at_us,
+                              .n_bytes = r->n_bytes,
+                              .n_wal_bytes = r->n_wal_bytes,
+                              .first_seq = r->first_seq,
+                              .last_seq = r->last_seq };
+    int result = store_push_event(s, &event, offset_us);
+    s->tells_rewound = result >= 0;
+    return result;
+}
+
 static int put_rows(struct store_stage *s, const struct store_order *order,
                     const struct mw_alert *alert)
 {
@@ -57,13 +74,16 @@ static int put_rows(struct store_stage *s, const struct store_order *order,
 static int put_alert(struct store_stage *s, const struct store_order *order)
 {
     struct mw_alert alert = order->alert;
+    int result = store_tell_rewound(s, alert.at_us, order->offset_us);
+    if (result < 0)
+        return result;
     alert.seq = outbox_next_seq(s->db);
     struct outbox_message message = { .seq = alert.seq,
                                       .at_us = alert.at_us,
                                       .offset_us = order->offset_us,
                                       .severity = alert.severity };
     memcpy(message.subject, alert.subject, sizeof message.subject);
-    int result = mw_alert_encode(&alert, message.bytes, sizeof message.bytes);
+    result = mw_alert_encode(&alert, message.bytes, sizeof message.bytes);
     if (result < 0)
         return result;
     message.n_bytes = (uint16_t)result;
@@ -86,7 +106,9 @@ static int put_event(struct store_stage *s, const struct store_order *order)
 {
     struct mw_event event = order->event;
     struct expiry_told told = { event.not_after_us, event.days };
-    int result = store_push_event(s, &event, order->offset_us);
+    int result = store_tell_rewound(s, event.at_us, order->offset_us);
+    if (result >= 0)
+        result = store_push_event(s, &event, order->offset_us);
     if (result >= 0 && event.kind == MW_EVENT_CERTIFICATE_EXPIRES)
         result = state_put(s->db, "certificate",
                            expiry_name((enum mw_certificate)event.certificate), &told, sizeof told);

@@ -91,6 +91,8 @@ struct store_stage {
     uint64_t request;
     bool wanted, want_waits;       /* its order is still in the ring, behind acknowledgements */
     struct outbox_message *served; /* room for an answer */
+    struct db_rewound rewound;     /* last_seq 0: nothing to tell, or it is told */
+    bool tells_rewound;            /* the open group holds its event */
     /* from the link; owned by it, read here */
     struct mw_ring *outbox_orders;
 };
@@ -105,10 +107,11 @@ void store_stage_destroy(struct store_stage *stage);
 struct stage store_stage(struct store_stage *stage);
 
 /* Brings the pipeline's machines and devices back to where the database says they were: active
- * models, detector states, alarms; models named in the configuration are taken where there is no
+ * models, detector states, alarms. report: of its opening, for numbers of alarms that it has lost.
+ * Models named in the configuration are taken where there is no
  * other. Used at start (daemon/restore.c). */
-int restore_all(struct db *db, const uint32_t *machines, struct pipeline *pipeline,
-                const struct clock_time *now);
+int restore_all(struct db *db, const struct db_report *report, const uint32_t *machines,
+                struct pipeline *pipeline, const struct clock_time *now);
 /* One of them. number: in the database; scratch: for a detector's state. */
 void restore_machine(struct db *db, uint32_t number, struct machine *machine, uint8_t *scratch,
                      size_t n_scratch, const struct clock_time *now);

@@ -54,7 +54,7 @@ void store_abandon_group(struct store_stage *s, const char *what, int result, in
     store_trouble(s, what, result);
     if (s->in_group)
         db_rollback(s->db);
-    s->in_group = false;
+    s->in_group = s->tells_rewound = false;
     s->n_committed = 0;
     s->n_orders = 0;
     s->n_outbox_orders = 0;
@@ -114,6 +114,9 @@ int store_close_group(struct store_stage *s, int64_t now_us)
     }
     s->want_waits = false;
     store_well(s);
+    if (s->tells_rewound)
+        s->rewound = (struct db_rewound){ 0 };
+    s->tells_rewound = false;
     take_applied(s);
     tell_committed(s);
     learner_tell_settled(s, true);

@@ -77,6 +77,16 @@ static void tell_quarantined(struct store_stage *s, const struct clock_time *now
         db_rollback(s->db);
 }
 
+/* Where it cannot be stored now, it goes ahead of the next message. */
+static void try_to_tell_rewound(struct store_stage *s, const struct clock_time *now)
+{
+    if (s->rewound.last_seq == 0 || store_open_group(s, now->mono_us) < 0)
+        return;
+    if (store_tell_rewound(s, now->utc_us, now->utc_us - now->mono_us) < 0 ||
+        store_close_group(s, now->mono_us) < 0)
+        store_abandon_group(s, "cannot store", MW_ERR_IO, now->mono_us);
+}
+
 int store_stage_create(struct store_stage **ret_stage, const struct config *config,
                        struct pipeline *pipeline, struct worker *main_worker, struct worker *link,
                        const struct clock_time *now, struct db_report *ret_report)
@@ -103,12 +113,14 @@ int store_stage_create(struct store_stage **ret_stage, const struct config *conf
     if (result >= 0)
         result = history_open_all(s, &store, now->utc_us);
     if (result >= 0)
-        result = restore_all(s->db, s->machines, pipeline, now);
+        result = restore_all(s->db, ret_report, s->machines, pipeline, now);
     if (result < 0) {
         store_stage_destroy(s);
         return result;
     }
     tell_quarantined(s, now);
+    s->rewound = ret_report->rewound;
+    try_to_tell_rewound(s, now);
     s->highest = outbox_next_seq(s->db) - 1;
     *ret_stage = s;
     return MW_OK;

@@ -56,6 +56,8 @@ bool text_serve(struct store_stage *stage);
 void text_end(struct store_stage *stage);
 /* store.c, inside a group: an event into the outbox, numbered. */
 int store_push_event(struct store_stage *stage, const struct mw_event *event, int64_t offset_us);
+/* The same: what the database has lost, ahead of the first message that would hide it. */
+int store_tell_rewound(struct store_stage *stage, int64_t at_us, int64_t offset_us);
 
 /* learner.c: from history to an installed model. */
 int learner_start(struct store_stage *stage, uint32_t machine);

@@ -228,6 +228,8 @@ int db_commit(struct db *db)
     }
     db->in_transaction = false;
     db->stats.n_commits++;
+    if (db->tally.next_seq != db->at_begin.next_seq && !db->config.in_memory)
+        mark_write(db->config.path, db->tally.next_seq);
     db->stats.file_bytes = n_pages * DB_PAGE_BYTES;
     history_transaction_over(db, true);
     rollup_transaction_over(db, true);

@@ -32,10 +32,18 @@ struct store_config {
 
 int store_settle(struct store_config *store, const struct mw_complaints *to);
 
+/* Committed numbers that the database knows nothing of any more: its log was cut or damaged, or it
+ * was removed or replaced by an older copy. They are not given again. */
+struct db_rewound {
+    uint64_t first_seq, last_seq;  /* 0: nothing is missing; first 1: all of it */
+    uint64_t n_bytes, n_wal_bytes; /* the files as they were found */
+};
+
 /* What opening found. */
 struct db_report {
     int32_t migrated_from, migrated_to; /* schema versions; equal: nothing to do; 0: none yet */
     char quarantined[300];              /* where a corrupt database was moved to, or empty */
+    struct db_rewound rewound; /* found again until a message is pushed, unless it is all */
 };
 
 struct db_stats {

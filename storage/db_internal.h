@@ -281,6 +281,10 @@ bool reserve_is_there(const char *path);
 bool reserve_make(const char *path);
 void reserve_release(const char *path);
 
+/* mark.c: the number of the next message, beside the database; read: 0 where none can be read. */
+uint64_t mark_read(const char *path);
+void mark_write(const char *path, uint64_t next_seq);
+
 /* Moves a corrupt database aside, its WAL with it; the three newest of such are kept. */
 int quarantine(const char *path, int64_t at_us, char *ret_where, size_t cap);
 

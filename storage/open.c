@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define SECOND_US ((int64_t)1000000)
 #define MIB       ((int64_t)1 << 20)
@@ -195,18 +196,21 @@ static int load_tally(struct db *db)
     return ask_number(db, "PRAGMA page_count", &db->stats.file_bytes);
 }
 
-/* A database begun anew beside a corrupt one, or where one has vanished whose reserve is still
- * there, goes on with numbers that the old one cannot have reached: it would have had to send 65536
- * messages in each second since 1970. */
+/* A database begun anew beside a corrupt one, or where one has vanished whose reserve or mark is
+ * still there, goes on with numbers that the old one cannot have reached: it would have had to send
+ * 65536 messages in each second since 1970. */
 static int first_seq(const char *path, int64_t at_us, uint64_t *ret_seq)
 {
     int64_t newest_s, at_s = at_us / SECOND_US;
     int result = quarantine_newest_s(path, &newest_s);
     if (result != MW_OK)
         return result;
-    *ret_seq = newest_s == 0 && !reserve_is_there(path)
+    uint64_t mark = mark_read(path);
+    *ret_seq = newest_s == 0 && mark == 0 && !reserve_is_there(path)
                    ? 1
                    : (uint64_t)((at_s > newest_s ? at_s : newest_s) + 1) << 16;
+    if (*ret_seq < mark) /* the clock stands before its time */
+        *ret_seq = mark;
     return MW_OK;
 }
 
@@ -244,6 +248,28 @@ static int connect_to(struct db *db)
                                       NULL, NULL, NULL));
 }
 
+static uint64_t size_beside(const char *path, const char *suffix)
+{
+    char name[sizeof((struct store_config *)0)->path + 8];
+    struct stat there;
+    snprintf(name, sizeof name, "%s%s", path, suffix);
+    return stat(name, &there) == 0 && there.st_size > 0 ? (uint64_t)there.st_size : 0;
+}
+
+static void heed_mark(struct db *db, struct db_report *report)
+{
+    uint64_t mark = mark_read(db->config.path), next = db->tally.next_seq;
+    bool vanished = report->migrated_from == 0 && !report->quarantined[0] && mark > 1;
+    if (vanished || mark > next) {
+        report->rewound.first_seq = vanished ? 1 : next;
+        report->rewound.last_seq = mark - 1;
+    }
+    if (mark > next)
+        db->tally.next_seq = mark;
+    else
+        mark_write(db->config.path, next);
+}
+
 static int open_checked(struct db *db, int64_t at_us, struct db_report *report)
 {
     int result = connect_to(db);
@@ -257,9 +283,12 @@ static int open_checked(struct db *db, int64_t at_us, struct db_report *report)
         result = migrate(db, report->migrated_from, at_us);
     if (result == MW_OK)
         result = load_tally(db);
-    if (result == MW_OK)
-        db->stats.file_bytes *= DB_PAGE_BYTES;
-    return result;
+    if (result != MW_OK)
+        return result;
+    db->stats.file_bytes *= DB_PAGE_BYTES;
+    if (!db->config.in_memory)
+        heed_mark(db, report);
+    return MW_OK;
 }
 
 static int try_open(const struct store_config *config, int64_t at_us, struct db_report *report,
@@ -270,6 +299,8 @@ static int try_open(const struct store_config *config, int64_t at_us, struct db_
         return MW_ERR_NO_MEMORY;
     db->config = *config;
     db->max_pages = (uint32_t)(config->max_bytes / DB_PAGE_BYTES);
+    report->rewound = (struct db_rewound){ .n_bytes = size_beside(config->path, ""),
+                                           .n_wal_bytes = size_beside(config->path, "-wal") };
     int result = open_checked(db, at_us, report);
     if (result != MW_OK) {
         if (result == MW_ERR_CORRUPT || result == MW_ERR_UNSUPPORTED) /* leave the WAL alone */

@@ -45,6 +45,12 @@ static void put_message(struct json *j, const struct payload_gateway *gateway,
         (void)snprintf(text, sizeof text,
                        "%.64s: a new configuration was refused, nothing was changed: %s",
                        gateway->gateway, e->file);
+    else if (e->kind == MW_EVENT_STORE_REWOUND)
+        (void)snprintf(text, sizeof text,
+                       "%.64s: the database lacks what it had (its log was cut or damaged, or it "
+                       "was removed or replaced by an older copy): messages %" PRIu64 " to %" PRIu64
+                       " are gone, but for those that had been delivered",
+                       gateway->gateway, e->first_seq, e->last_seq);
     else if (e->days == 0)
         (void)snprintf(text, sizeof text, "%.64s: the %s certificate has expired", gateway->gateway,
                        whose);
@@ -100,6 +106,12 @@ int payload_event(char *ret_json, size_t cap, const struct payload_gateway *gate
         put_gap(&j, &e->gap);
     if (e->kind == MW_EVENT_STORE_QUARANTINED) {
         emit_string(&j, "file", e->file);
+        emit_uint(&j, "bytes", e->n_bytes);
+        emit_uint(&j, "wal_bytes", e->n_wal_bytes);
+    }
+    if (e->kind == MW_EVENT_STORE_REWOUND) {
+        emit_uint(&j, "first_seq", e->first_seq);
+        emit_uint(&j, "last_seq", e->last_seq);
         emit_uint(&j, "bytes", e->n_bytes);
         emit_uint(&j, "wal_bytes", e->n_wal_bytes);
     }

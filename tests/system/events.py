@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -80,6 +81,63 @@ def a_corrupt_database_is_put_aside_and_told_once():
         wait_until(lambda: len(messages.alerts()) > n, 20, "alerts go on")
         assert plant.stop_gateway() == 0
         assert len(events(messages, "store_quarantined")) == 1, "told again after another start"
+
+
+def spoil_wal(path, how, where):
+    size = os.path.getsize(path)
+    if how == "cut":
+        os.truncate(path, int(size * where))
+    elif how == "gone":
+        os.unlink(path)
+    else:
+        with open(path, "r+b") as f:
+            f.seek(int(size * where))
+            f.write(b"\xff\xa5\x00 no frame of a log")
+
+
+def content(message):
+    """What may not differ between repeats of one id."""
+    return {k: v for k, v in message.items() if k not in ("published_ts_ms", "replayed", "clock_synced")}
+
+
+def a_log_that_is_cut_or_damaged_is_told_and_no_number_is_given_again():
+    with a_plant(half_wave=5) as plant:
+        plant.start_broker()
+        messages = plant.subscribe()
+        plant.configure_cable()
+        plant.start_gateway(PROFILES)
+        log = plant.path("store.db-wal")
+        for how, where in (("cut", 0.9), ("damaged", 0.8), ("cut", 0.5), ("damaged", 0.2), ("gone", 0)):
+            n = len(messages.alerts())
+            wait_until(lambda: len(messages.alerts()) >= n + 12, 30, "alerts")
+            plant.stop_gateway(signal.SIGKILL)
+            highest, told = max(a["seq"] for a in messages.alerts()), len(events(messages, "store_rewound"))
+            size = os.path.getsize(log)
+            spoil_wal(log, how, where)
+            plant.start_gateway(PROFILES)
+            event = wait_until(lambda: {e["id"]: e for e in events(messages, "store_rewound")[told:]}, 20, "the event")
+            event, = event.values()
+            assert event["first_seq"] <= event["last_seq"] < event["seq"] and event["seq"] > highest, (event, highest)
+            assert event["last_seq"] >= highest, (event, highest)
+            assert event["wal_bytes"] == {"cut": int(size * where), "damaged": size, "gone": 0}[how], (how, event)
+            assert f"messages {event['first_seq']} to {event['last_seq']} are gone" in log_of(plant)
+        n = len(messages.alerts())
+        wait_until(lambda: len(messages.alerts()) > n, 20, "alerts go on")
+        assert plant.stop_gateway() == 0
+        told = len(events(messages, "store_rewound"))
+        plant.start_gateway(PROFILES)
+        n = len(messages.alerts())
+        wait_until(lambda: len(messages.alerts()) > n, 20, "alerts go on")
+        assert plant.stop_gateway() == 0
+        assert len(events(messages, "store_rewound")) == told, "told again after another start"
+        first, raised = {}, {}
+        for message in messages.alerts() + events(messages, "store_rewound"):
+            known = first.setdefault(message["id"], message)
+            assert content(known) == content(message), f"one id, two contents: {known}, {message}"
+        for alert in first.values():
+            if alert["event"] == "raised":
+                assert raised.setdefault(alert["alarm_id"], alert["id"]) == alert["id"], "an alarm_id of two alarms"
+        print(f"{len(first)} messages, {len(raised)} alarms")
 
 
 def what_is_given_up_is_told_and_adds_up():

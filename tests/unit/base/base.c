@@ -77,11 +77,14 @@ START_TEST(an_event_of_each_kind_survives_its_bytes_and_is_no_alert)
 {
     uint8_t bytes[MW_EVENT_BYTES_MAX];
     struct mw_alert alert;
-    for (uint8_t kind = MW_EVENT_OUTBOX_GAP; kind <= MW_EVENT_CONFIG_REFUSED; kind++) {
+    for (uint8_t kind = MW_EVENT_OUTBOX_GAP; kind <= MW_EVENT_STORE_REWOUND; kind++) {
         struct mw_event a = { .seq = 7, .kind = kind, .severity = 2, .at_us = -5 }, b;
         if (kind == MW_EVENT_OUTBOX_GAP)
             a.gap = (struct mw_gap){ 9, 11, { 0, 4, 5, 0 }, 3, 44, -7, 8, MW_GAP_STORE_FULL };
-        a.n_bytes = kind == MW_EVENT_STORE_QUARANTINED ? 4096 : 0;
+        if (kind == MW_EVENT_STORE_QUARANTINED || kind == MW_EVENT_STORE_REWOUND)
+            a.n_bytes = 4096;
+        if (kind == MW_EVENT_STORE_REWOUND)
+            a.last_seq = 5;
         a.days = kind == MW_EVENT_CERTIFICATE_EXPIRES ? 30 : 0;
         if (kind != MW_EVENT_OUTBOX_GAP)
             memset(a.file, 'f', MW_EVENT_FILE_MAX);
@@ -91,6 +94,7 @@ START_TEST(an_event_of_each_kind_survives_its_bytes_and_is_no_alert)
         ck_assert_mem_eq(&a.gap.n, &b.gap.n, sizeof a.gap.n);
         ck_assert_int_eq(b.gap.to_us, a.gap.to_us);
         ck_assert_uint_eq(b.n_bytes, a.n_bytes);
+        ck_assert_uint_eq(b.last_seq, a.last_seq);
         ck_assert_uint_eq(b.days, a.days);
         ck_assert_str_eq(b.file, a.file);
         ck_assert_int_eq(mw_alert_decode(&alert, bytes, (size_t)n), MW_ERR_FORMAT);

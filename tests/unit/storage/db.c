@@ -337,26 +337,138 @@ START_TEST(only_the_three_newest_corrupt_ones_are_kept_and_none_is_written_over)
 }
 END_TEST
 
-START_TEST(a_wal_cut_short_loses_no_more_than_its_end)
+/* As after a crash: the files as they are, without the close that tidies up. */
+static void crash(struct temp_store *t)
+{
+    char command[2400];
+    const char *p = t->config.path;
+    snprintf(command, sizeof command,
+             "cp %s %s.copy && cp %s-wal %s.copy-wal && cp %s-seq %s.copy-seq", p, p, p, p, p, p);
+    ck_assert_int_eq(system(command), 0);
+    db_close(t->db);
+    strcat(t->config.path, ".copy");
+}
+
+enum { WAL_CUT, WAL_DAMAGED, WAL_GONE, WAL_DAMAGES };
+
+static void damage_wal(const struct temp_store *t, int how, double where)
+{
+    char wal[300];
+    struct stat s;
+    snprintf(wal, sizeof wal, "%s-wal", t->config.path);
+    ck_assert_int_eq(stat(wal, &s), 0);
+    off_t at = (off_t)((double)s.st_size * where);
+    if (how == WAL_CUT)
+        ck_assert_int_eq(truncate(wal, at), 0);
+    else if (how == WAL_DAMAGED)
+        overwrite(wal, at, "\xff\x00\xa5 wrong", 9);
+    else
+        ck_assert_int_eq(unlink(wal), 0);
+}
+
+/* What waits, each with what it said; returns the number of the last one. */
+static uint64_t expect_contents(struct db *db, char said[][32])
+{
+    static struct outbox_message m[64];
+    const struct outbox_ask ask = { 0 };
+    size_t n;
+    ck_assert_int_eq(outbox_next(db, &ask, m, 64, &n), MW_OK);
+    for (size_t i = 0; i < n; i++) {
+        ck_assert_uint_eq(m[i].n_bytes, strlen(said[m[i].seq]));
+        ck_assert_mem_eq(m[i].bytes, said[m[i].seq], m[i].n_bytes);
+    }
+    return n > 0 ? m[n - 1].seq : 0;
+}
+
+/* Under each number that was ever given there is one content, before and after. */
+START_TEST(a_wal_that_is_cut_or_damaged_is_found_and_its_numbers_are_not_given_again)
+{
+    int n_anew = 0;
+    for (int how = 0; how < WAL_DAMAGES; how++)
+        for (int tenth = how == WAL_GONE ? 9 : 0; tenth < 10; tenth++) {
+            struct temp_store t;
+            char said[64][32];
+            temp_begin(&t, 0);
+            for (int i = 1; i <= 30; i++) {
+                snprintf(said[i], sizeof said[i], "message %d", i);
+                push(t.db, said[i]);
+            }
+            crash(&t);
+            damage_wal(&t, how, 0.01 + tenth / 10.0);
+            temp_open(&t);
+            ck_assert_str_eq(t.report.quarantined, "");
+            bool anew = t.report.migrated_from == 0; /* its very first commits are lost */
+            n_anew += anew;
+            ck_assert(anew ? outbox_next_seq(t.db) > 31 : outbox_next_seq(t.db) == 31);
+            uint64_t last = expect_contents(t.db, said);
+            ck_assert_uint_lt(last, 30);
+            ck_assert_uint_eq(t.report.rewound.first_seq, last + 1);
+            ck_assert_uint_eq(t.report.rewound.last_seq, 30);
+            ck_assert_uint_gt(t.report.rewound.n_bytes, 0);
+            ck_assert(how == WAL_GONE || t.report.rewound.n_wal_bytes > 0);
+            temp_reopen(&t); /* nobody was told: found again */
+            ck_assert_uint_eq(t.report.rewound.last_seq, anew ? 0 : 30);
+            uint64_t next = outbox_next_seq(t.db);
+            push(t.db, "goes on");
+            temp_reopen(&t);
+            ck_assert_uint_eq(t.report.rewound.last_seq, 0);
+            ck_assert_uint_eq(outbox_next_seq(t.db), next + 1);
+            temp_end(&t);
+        }
+    ck_assert_int_lt(n_anew, 10);
+}
+END_TEST
+
+START_TEST(an_older_copy_in_the_databases_place_is_found)
 {
     struct temp_store t;
+    char command[1200];
     temp_begin(&t, 0);
-    for (int i = 0; i < 10; i++)
-        push(t.db, "message");
-    /* As after a crash: the files as they are, without the close that tidies up. */
-    char command[1200], wal[300];
-    snprintf(command, sizeof command, "cp %s %s.copy && cp %s-wal %s.copy-wal", t.config.path,
-             t.config.path, t.config.path, t.config.path);
-    ck_assert_int_eq(system(command), 0);
+    push(t.db, "message");
     db_close(t.db);
-    snprintf(wal, sizeof wal, "%s.copy-wal", t.config.path);
-    strcat(t.config.path, ".copy");
-    struct stat s;
-    ck_assert_int_eq(stat(wal, &s), 0);
-    ck_assert_int_eq(truncate(wal, s.st_size - 100), 0);
+    snprintf(command, sizeof command, "cp %s %s.backup", t.config.path, t.config.path);
+    ck_assert_int_eq(system(command), 0);
     temp_open(&t);
-    ck_assert_str_eq(t.report.quarantined, "");
-    ck_assert_uint_ge(outbox_next_seq(t.db), 10);
+    push(t.db, "message");
+    push(t.db, "message");
+    db_close(t.db);
+    snprintf(command, sizeof command, "mv %s.backup %s", t.config.path, t.config.path);
+    ck_assert_int_eq(system(command), 0);
+    temp_open(&t);
+    ck_assert_uint_eq(t.report.rewound.first_seq, 2);
+    ck_assert_uint_eq(t.report.rewound.last_seq, 3);
+    ck_assert_uint_eq(outbox_next_seq(t.db), 4);
+    temp_end(&t);
+}
+END_TEST
+
+START_TEST(a_mark_that_is_none_is_made_anew)
+{
+    static const char *const texts[] = { "",
+                                         "x",
+                                         "00000000000000000009 00000000000000000008\n",
+                                         "99999999999999999999 99999999999999999999\n",
+                                         "-0000000000000000009 -0000000000000000009\n",
+                                         "00000000000000000009 00000000000000000009" };
+    struct temp_store t;
+    char mark[300];
+    temp_begin(&t, 0);
+    push(t.db, "message");
+    snprintf(mark, sizeof mark, "%s-seq", t.config.path);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        ck_assert_uint_eq(mark_read(t.config.path), 2);
+        ck_assert_int_eq(truncate(mark, 0), 0);
+        overwrite(mark, 0, texts[i], strlen(texts[i]));
+        ck_assert_uint_eq(mark_read(t.config.path), 0);
+        temp_reopen(&t);
+        ck_assert_uint_eq(t.report.rewound.last_seq, 0);
+    }
+    ck_assert_int_eq(unlink(mark), 0);
+    ck_assert_int_eq(mkdir(mark, 0700), 0); /* cannot be written at all: nothing depends on it */
+    temp_reopen(&t);
+    push(t.db, "message");
+    ck_assert_uint_eq(outbox_next_seq(t.db), 3);
+    ck_assert_int_eq(rmdir(mark), 0);
     temp_end(&t);
 }
 END_TEST
@@ -537,7 +649,8 @@ MW_SUITE("storage/db", settings_not_given_get_their_defaults_and_wrong_ones_are_
          where_a_database_has_vanished_numbers_go_on_above_its_own,
          a_corrupt_page_within_is_found_at_the_opening, the_wal_of_a_corrupt_database_moves_with_it,
          only_the_three_newest_corrupt_ones_are_kept_and_none_is_written_over,
-         a_wal_cut_short_loses_no_more_than_its_end,
+         a_wal_that_is_cut_or_damaged_is_found_and_its_numbers_are_not_given_again,
+         an_older_copy_in_the_databases_place_is_found, a_mark_that_is_none_is_made_anew,
          a_missing_folder_and_a_folder_for_a_file_are_io_errors, a_rolled_back_group_leaves_nothing,
          a_close_in_the_middle_of_a_group_leaves_nothing_of_it, state_is_kept_by_kind_and_name,
          a_machines_number_stays, the_file_is_in_wal_mode_with_full_sync_and_no_shared_memory)

@@ -315,6 +315,17 @@ START_TEST(an_event_of_each_kind_is_its_fields)
     ck_assert_int_gt(payload_event(json, sizeof json, &gw, &e, 0, false), 0);
     ck_assert_ptr_nonnull(
         strstr(json, "\"file\":\"m.db.corrupt-5\",\"bytes\":4096,\"wal_bytes\":32,"));
+    e = (struct mw_event){ .seq = 8,
+                           .kind = MW_EVENT_STORE_REWOUND,
+                           .severity = 2,
+                           .n_bytes = 4096,
+                           .n_wal_bytes = 32,
+                           .first_seq = 5,
+                           .last_seq = 6 };
+    ck_assert_int_gt(payload_event(json, sizeof json, &gw, &e, 0, false), 0);
+    ck_assert_ptr_nonnull(
+        strstr(json, "\"first_seq\":5,\"last_seq\":6,\"bytes\":4096,\"wal_bytes\":32,"));
+    ck_assert_ptr_nonnull(strstr(json, "messages 5 to 6 are gone"));
     e = (struct mw_event){ .seq = 9,
                            .kind = MW_EVENT_CERTIFICATE_EXPIRES,
                            .severity = 3,
