@@ -42,6 +42,13 @@ static int64_t heartbeat(const struct reader *r, const char *text)
     return read_duration(r, "heartbeat", text, ZERO_IS_REFUSED, 0);
 }
 
+/* "0s" is -1, as the module has it. */
+static int64_t will_delay(const struct reader *r, const char *text)
+{
+    int64_t delay_us = read_duration(r, "will_delay", text, ZERO_IS_FINE, 0);
+    return text && delay_us == 0 ? -1 : delay_us;
+}
+
 static void read_mqtt(const struct reader *r, const struct raw_mqtt *raw, struct mqtt_config *m)
 {
     read_text(r, "uri", raw->uri, m->uri, sizeof m->uri);
@@ -51,6 +58,7 @@ static void read_mqtt(const struct reader *r, const struct raw_mqtt *raw, struct
                                               MQTT_VERSION_DEFAULT);
     m->keepalive_us = read_duration(r, "keepalive", raw->keepalive, ZERO_IS_REFUSED, 0);
     m->heartbeat_us = heartbeat(r, raw->heartbeat);
+    m->will_delay_us = will_delay(r, raw->will_delay);
     read_text(r, "username", raw->username, m->username, sizeof m->username);
     read_text(r, "password_file", raw->password_file, m->password_file, sizeof m->password_file);
     read_text(r, "ca_file", raw->ca_file, m->ca_file, sizeof m->ca_file);

@@ -105,7 +105,7 @@ struct raw_machine {
 };
 
 struct raw_mqtt {
-    char *uri, *client_id, *version, *keepalive, *heartbeat, *username, *password_file, *ca_file,
+    char *uri, *client_id, *version, *keepalive, *heartbeat, *will_delay, *username, *password_file, *ca_file,
         *cert_file, *key_file, *topic_prefix, *alpn;
 };
 

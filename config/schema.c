@@ -236,6 +236,7 @@ static const struct cyaml_schema_field MQTT[] = {
     TEXT(struct raw_mqtt, version),
     TEXT(struct raw_mqtt, keepalive),
     TEXT(struct raw_mqtt, heartbeat),
+    TEXT(struct raw_mqtt, will_delay),
     TEXT(struct raw_mqtt, username),
     TEXT(struct raw_mqtt, password_file),
     TEXT(struct raw_mqtt, ca_file),

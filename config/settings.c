@@ -167,6 +167,8 @@ void settings_mqtt(const struct mqtt_config *m, setting_fn *tell, void *ctx)
         tell(ctx, "heartbeat", "never");
     else
         say_duration(&t, "heartbeat", m->heartbeat_us);
+    if (m->version == MQTT_VERSION_5)
+        say_duration(&t, "will_delay", m->will_delay_us < 0 ? 0 : m->will_delay_us);
     say_file(&t, "username", m->username);
     say_file(&t, "password_file", m->password_file);
     say_file(&t, "ca_file", m->ca_file);

@@ -19,6 +19,7 @@ struct mqtt_config {
     enum mqtt_version version; /* default 5 */
     int64_t keepalive_us;      /* default 10 s; 1 s .. 18 h */
     int64_t heartbeat_us;      /* of the retained states; default 15 min, 0 given as -1: never */
+    int64_t will_delay_us;     /* MQTT 5; default 10 s, 0 given as -1; to 1 h */
     char username[128];
     char password_file[256]; /* mode 0600 or a systemd credential; never inline */
     char ca_file[256], cert_file[256], key_file[256]; /* TLS; ca_file required with mqtts */
@@ -77,7 +78,8 @@ struct broker {
     void *ctx;
     /* Starts connecting with clean start; the outcome comes as an event, also where the attempt
      * could not even start. The Will is retained and not sent by disconnect or destroy: who
-     * leaves on purpose publishes its last status first. Every call begins a new epoch.
+     * leaves on purpose publishes its last status first. With MQTT 5 the broker holds the Will, and
+     * the session for as long, back by will_delay. Every call begins a new epoch.
      * will_topic NULL: without a Will. */
     int (*connect)(void *ctx, const char *will_topic, const char *will_payload);
     /* Hands one QoS 1 message over; copies it. MW_ERR_AGAIN where the library's own queue would

@@ -112,6 +112,8 @@ static void fill_in(struct mqtt_config *mqtt, const char *gateway)
         mqtt->keepalive_us = 10 * SECOND_US;
     if (mqtt->heartbeat_us == 0)
         mqtt->heartbeat_us = 15 * 60 * SECOND_US;
+    if (mqtt->will_delay_us == 0)
+        mqtt->will_delay_us = mqtt->version == MQTT_VERSION_311 ? -1 : 10 * SECOND_US;
 }
 
 static void check_duration(struct judge *judge, const char *setting, int64_t value_us,
@@ -196,6 +198,10 @@ int mqtt_settle(struct mqtt_config *mqtt, const char *gateway, const struct mw_c
     if (mqtt->heartbeat_us != -1)
         check_duration(&judge, "heartbeat", mqtt->heartbeat_us, 10, 86400,
                        "is neither 0 (never) nor in 10s to 24h");
+    if (mqtt->will_delay_us != -1)
+        check_duration(&judge, "will_delay", mqtt->will_delay_us, 1, 3600, "is not in 0s to 1h");
+    if (mqtt->will_delay_us != -1 && mqtt->version == MQTT_VERSION_311)
+        complain(&judge, "will_delay", NULL, "is of MQTT 5 only");
     /* MQTT 3.1.1 section 3.1.2.9 forbids a password without a user name; a file nobody reads in
      * version 5 is as likely a slip. */
     if (is_given(mqtt->password_file) && !is_given(mqtt->username))

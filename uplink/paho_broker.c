@@ -51,6 +51,7 @@ struct paho {
     int n_alpn;
     char content_type[sizeof CONTENT_TYPE]; /* the library wants it not const; it copies it */
     MQTTProperty properties[3]; /* content type, payload format, expiry: the last one varies */
+    MQTTProperty delay[2];      /* of the Will; of the session's end, which would publish it */
     struct attempt attempts[N_ATTEMPTS];
     struct slot slots[N_SLOTS];
     _Atomic uint32_t up_epoch; /* of the connection that stands or stood last */
@@ -338,6 +339,7 @@ static int paho_connect(void *ctx, const char *will_topic, const char *will_payl
     MQTTAsync_willOptions will = MQTTAsync_willOptions_initializer;
     MQTTAsync_SSLOptions tls = tls_options(paho);
     MQTTProperties properties = MQTTProperties_initializer;
+    MQTTProperties connect_properties = MQTTProperties_initializer;
 
     will.topicName = will_topic;
     will.message = will_payload;
@@ -352,7 +354,10 @@ static int paho_connect(void *ctx, const char *will_topic, const char *will_payl
         options.onFailure5 = on_connect_failed5;
         MQTTProperties_add(&properties, &paho->properties[0]);
         MQTTProperties_add(&properties, &paho->properties[1]);
+        MQTTProperties_add(&properties, &paho->delay[0]);
+        MQTTProperties_add(&connect_properties, &paho->delay[1]);
         options.willProperties = will_topic ? &properties : NULL;
+        options.connectProperties = &connect_properties;
     } else {
         options.onSuccess = on_connected;
         options.onFailure = on_connect_failed;
@@ -362,6 +367,7 @@ static int paho_connect(void *ctx, const char *will_topic, const char *will_payl
     else
         on_refused(attempt, 0, NULL);
     MQTTProperties_free(&properties);
+    MQTTProperties_free(&connect_properties);
     return result;
 }
 
@@ -501,6 +507,11 @@ static void prepare_properties(struct paho *paho)
     paho->properties[1].identifier = MQTTPROPERTY_CODE_PAYLOAD_FORMAT_INDICATOR;
     paho->properties[1].value.byte = 1; /* UTF-8 */
     paho->properties[2].identifier = MQTTPROPERTY_CODE_MESSAGE_EXPIRY_INTERVAL;
+    int64_t delay_us = paho->config.will_delay_us;
+    paho->delay[0].identifier = MQTTPROPERTY_CODE_WILL_DELAY_INTERVAL;
+    paho->delay[1].identifier = MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL;
+    for (int i = 0; i < 2; i++)
+        paho->delay[i].value.integer4 = delay_us > 0 ? (unsigned)(delay_us / 1000000) : 0;
 }
 
 /* The TLS library would only say "cannot connect" at the first attempt, and at every one after. */

@@ -319,6 +319,8 @@ static bool take_option(struct driver *d, const char *option, const char *value)
         d->config.version = (enum mqtt_version)number;
     else if (strcmp(option, "--keepalive-s") == 0)
         d->config.keepalive_us = number * 1000000;
+    else if (strcmp(option, "--will-delay-s") == 0)
+        d->config.will_delay_us = number ? number * 1000000 : -1;
     else if (strcmp(option, "--ack-timeout-ms") == 0)
         d->ack_timeout_us = number * 1000;
     else if (strcmp(option, "--pace-us") == 0)

@@ -38,6 +38,7 @@ START_TEST(what_is_not_given_becomes_the_default)
     ck_assert_int_eq(mqtt.version, MQTT_VERSION_5);
     ck_assert_int_eq(mqtt.keepalive_us, 10 * S);
     ck_assert_int_eq(mqtt.heartbeat_us, 900 * S);
+    ck_assert_int_eq(mqtt.will_delay_us, 10 * S);
 }
 END_TEST
 
@@ -58,6 +59,23 @@ START_TEST(never_a_heartbeat_stays_never)
 }
 END_TEST
 
+START_TEST(a_will_delay_is_of_mqtt_5)
+{
+    struct mqtt_config mqtt = { .uri = "mqtt://b", .will_delay_us = -1 };
+    struct heard heard;
+    ck_assert_int_eq(settle(&mqtt, &heard), MW_OK);
+    ck_assert_int_eq(mqtt.will_delay_us, -1);
+    mqtt = (struct mqtt_config){ .uri = "mqtt://b", .version = MQTT_VERSION_311 };
+    ck_assert_int_eq(settle(&mqtt, &heard), MW_OK);
+    ck_assert_int_eq(mqtt.will_delay_us, -1);
+    mqtt = (struct mqtt_config){ .uri = "mqtt://b",
+                                 .version = MQTT_VERSION_311,
+                                 .will_delay_us = 5 * S };
+    ck_assert_int_eq(settle(&mqtt, &heard), MW_ERR_INVALID);
+    ck_assert_str_eq(heard.settings, "will_delay");
+}
+END_TEST
+
 START_TEST(every_broken_rule_is_complained_of)
 {
     struct mqtt_config mqtt = { .uri = "http://broker",
@@ -65,13 +83,14 @@ START_TEST(every_broken_rule_is_complained_of)
                                 .version = (enum mqtt_version)3,
                                 .keepalive_us = 1,
                                 .heartbeat_us = 90000 * S,
+                                .will_delay_us = 3601 * S,
                                 .password_file = "/p",
                                 .cert_file = "/c",
                                 .topic_prefix = "a/#" };
     struct heard heard;
     ck_assert_int_eq(settle(&mqtt, &heard), MW_ERR_INVALID);
-    ck_assert_str_eq(heard.settings, "uri client_id version keepalive heartbeat username "
-                                     "cert_file key_file topic_prefix");
+    ck_assert_str_eq(heard.settings, "uri client_id version keepalive heartbeat will_delay "
+                                     "username cert_file key_file topic_prefix");
 }
 END_TEST
 
@@ -216,8 +235,8 @@ END_TEST
 
 MW_SUITE("uplink/mqtt_config", what_is_not_given_becomes_the_default,
          without_a_uri_nothing_leaves_and_nothing_is_wrong, never_a_heartbeat_stays_never,
-         every_broken_rule_is_complained_of, a_uri_is_scheme_host_and_port,
-         a_password_in_the_uri_is_refused_and_not_repeated,
+         a_will_delay_is_of_mqtt_5, every_broken_rule_is_complained_of,
+         a_uri_is_scheme_host_and_port, a_password_in_the_uri_is_refused_and_not_repeated,
          tls_needs_its_own_authority_and_both_halves_of_a_certificate,
          application_protocols_are_names_with_commas_between_them,
          durations_are_whole_seconds_within_their_range,
