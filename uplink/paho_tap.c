@@ -23,9 +23,6 @@
 /* The libraries must find these two also where a build hides symbols or optimises at link time. */
 #define FOR_LIBRARIES __attribute__((visibility("default"), used))
 
-FOR_LIBRARIES ssize_t recv(int fd, void *buffer, size_t n, int flags);
-FOR_LIBRARIES int SSL_read(SSL *ssl, void *buffer, int n);
-
 typedef ssize_t recv_function(int fd, void *buffer, size_t n, int flags);
 typedef int ssl_read_function(SSL *ssl, void *buffer, int n);
 
@@ -69,7 +66,8 @@ static void overhear(struct source source, const void *bytes, size_t n)
         puback_scan(&overheard.scanner, bytes, n);
 }
 
-ssize_t recv(int fd, void *buffer, size_t n, int flags)
+/* Its parameters are named as the C library names them: one function, one set of names. */
+FOR_LIBRARIES ssize_t recv(int __fd, void *__buf, size_t __n, int __flags)
 {
     recv_function *next = atomic_load_explicit(&next_recv, memory_order_relaxed);
     if (!next) { /* a library's own constructor reads */
@@ -80,15 +78,14 @@ ssize_t recv(int fd, void *buffer, size_t n, int flags)
         errno = ENOSYS;
         return -1;
     }
-    ssize_t n_read = next(fd, buffer, n, flags);
-    /* What is only looked at comes again; what is cut off or out of band is no part of the stream.
-     */
-    if (n_read > 0 && !(flags & (MSG_PEEK | MSG_TRUNC | MSG_OOB)))
-        overhear((struct source){ .fd = fd }, buffer, (size_t)n_read);
+    ssize_t n_read = next(__fd, __buf, __n, __flags);
+    /* What is only looked at comes again; out of band is not in the stream, discarded not here. */
+    if (n_read > 0 && !(__flags & (MSG_PEEK | MSG_OOB | MSG_TRUNC)))
+        overhear((struct source){ .fd = __fd }, __buf, (size_t)n_read);
     return n_read;
 }
 
-int SSL_read(SSL *ssl, void *buffer, int n)
+FOR_LIBRARIES int SSL_read(SSL *ssl, void *buffer, int n)
 {
     ssl_read_function *next = atomic_load_explicit(&next_ssl_read, memory_order_relaxed);
     if (!next) {
