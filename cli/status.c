@@ -50,7 +50,7 @@ static void print_head(const json_t *root)
     if (n_dead > 0)
         printf("   dead letters %lld", n_dead);
     if (number_of(broker, "unheard") > 0)
-        printf("   unheard %lld", number_of(broker, "unheard"));
+        printf("   unheard %lld (nobody subscribed)", number_of(broker, "unheard"));
     printf("   store %s\n",
            json_is_true(json_object_get(store, "well")) ? "well" : text_of(store, "text"));
 }

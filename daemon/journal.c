@@ -193,6 +193,14 @@ void journal_dead_letter(uint64_t n)
         (unsigned long long)n);
 }
 
+void journal_unheard(uint64_t n)
+{
+    say(LOG_WARNING, NULL,
+        "broker: nobody is subscribed to an alert or event it was sent; %llu unheard since the "
+        "start",
+        (unsigned long long)n);
+}
+
 void journal_expiry(const struct mw_event *event)
 {
     bool client = event->certificate == MW_CERTIFICATE_CLIENT;

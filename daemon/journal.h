@@ -28,6 +28,8 @@ void journal_db(const struct db_report *report);
 void journal_db_refused(const char *path, const struct db_report *report);
 /* The broker refused an alert for good: n so far. */
 void journal_dead_letter(uint64_t n);
+/* The broker took messages that nobody was subscribed to: n so far. */
+void journal_unheard(uint64_t n);
 void journal_link(const struct link_report *report);
 /* A wish for another configuration was granted or refused. */
 void journal_reload(const struct reload_words *words);

@@ -406,6 +406,12 @@ void pipeline_link_report(struct pipeline *p, const struct link_report *report)
         journal_link(report);
     if (report->stats.n_dead_letters > p->link_report.stats.n_dead_letters)
         journal_dead_letter(report->stats.n_dead_letters);
+    if (report->changed && report->state == LINK_UP)
+        p->unheard_told = false;
+    if (!p->unheard_told && report->stats.n_unheard > p->link_report.stats.n_unheard) {
+        p->unheard_told = true;
+        journal_unheard(report->stats.n_unheard);
+    }
     p->link_report = *report;
 }
 

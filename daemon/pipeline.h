@@ -95,6 +95,7 @@ struct pipeline {
     struct db_stats db;
     struct store_figures store_figures;
     struct link_report link_report;
+    bool unheard_told; /* that nobody is subscribed, once for each connection */
     char trouble[160]; /* of the store; empty: well */
     bool gives_up;     /* the outbox has overflowed since the figures before */
     struct expiry_told expiry_told[MW_CERTIFICATES];

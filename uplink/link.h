@@ -65,8 +65,8 @@ struct link_refused {
 };
 
 struct link_stats {
-    uint64_t n_connects, n_refused, n_lost, n_published, n_delivered, n_unheard, n_failed,
-        n_dead_letters;
+    uint64_t n_connects, n_refused, n_lost, n_published, n_delivered, n_failed, n_dead_letters;
+    uint64_t n_unheard;  /* of those delivered: nobody was subscribed (MQTT 5, reason 0x10) */
     uint64_t n_hang_ups; /* acknowledgement or connection overdue */
     uint64_t n_late;     /* acknowledged by an event of an older epoch */
     uint64_t n_stray;    /* events about nothing in flight, or of an older epoch: ignored */

@@ -4,6 +4,7 @@
  * no deadlock with Paho's. All else belongs to the caller's thread. */
 #include "uplink/paho_broker.h"
 #include "base/result.h"
+#include "uplink/paho_tap.h"
 #include "uplink/secret.h"
 
 #include <MQTTAsync.h>
@@ -108,9 +109,12 @@ static void on_sent(void *context, MQTTAsync_successData *data)
     answer(context, BROKER_DELIVERED, 0);
 }
 
+/* Paho has read the PUBACK in this thread, and leaves the reason of what was accepted out. */
 static void on_sent5(void *context, MQTTAsync_successData5 *data)
 {
-    answer(context, BROKER_DELIVERED, data ? (int)data->reasonCode : 0);
+    int overheard = data ? paho_tap_reason(data->token) : MW_ERR_NOT_FOUND;
+    int told = data ? (int)data->reasonCode : 0;
+    answer(context, BROKER_DELIVERED, overheard >= 0 ? overheard : told);
 }
 
 static void on_send_failed(void *context, MQTTAsync_failureData *data)
@@ -138,12 +142,14 @@ static void on_up(struct attempt *attempt, uint16_t receive_maximum)
 static void on_connected(void *context, MQTTAsync_successData *data)
 {
     (void)data;
+    paho_tap_end(); /* 3.1.1 has no reasons */
     on_up(context, 0);
 }
 
 static void on_connected5(void *context, MQTTAsync_successData5 *data)
 {
     uint16_t receive_maximum = 0;
+    paho_tap_begin();
     if (MQTTProperties_hasProperty(&data->properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM))
         receive_maximum = (uint16_t)MQTTProperties_getNumericValue(
             &data->properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM);

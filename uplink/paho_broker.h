@@ -4,9 +4,10 @@
  *
  * Known of the library, and left to it: name resolution may block the caller of connect for as long
  * as the resolver takes; with MQTT 5 and version 1.3.12 it reads one freed byte when a broker
- * refuses a message (fixed in 1.3.13); it does not hand on the reason "no matching subscribers";
- * it keeps its own copy of the password; what it accepted and had not yet written when a connection
- * ended it may write on the next one, where the answer comes as an event of the old epoch. */
+ * refuses a message (fixed in 1.3.13); it does not hand on the reason "no matching subscribers",
+ * which is overheard instead (paho_tap.h); it keeps its own copy of the password; what it accepted
+ * and had not yet written when a connection ended it may write on the next one, where the answer
+ * comes as an event of the old epoch. */
 #ifndef MW_UPLINK_PAHO_BROKER_H
 #define MW_UPLINK_PAHO_BROKER_H
 

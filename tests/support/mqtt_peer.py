@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 
-CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK = 1, 2, 3, 4, 8, 9
+CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK = 1, 2, 3, 4, 8, 9, 10, 11
 PINGREQ, PINGRESP, DISCONNECT = 12, 13, 14
 
 # MQTT 5 section 2.2.2.2: how each property is written.
@@ -124,6 +124,7 @@ class Subscriber:
 
     def __init__(self, port, topic="#", username=None, password=None):
         self.messages, self.lock = [], threading.Condition()
+        self.topic, self.subscribed = topic, True
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=10)
         self.sock.settimeout(None)
         flags = 2 | (128 | 64 if username else 0)
@@ -144,12 +145,22 @@ class Subscriber:
                 with self.lock:
                     self.messages.append(decode_publish(got[1], got[2], True))
                     self.lock.notify_all()
+            elif got[0] == UNSUBACK:
+                with self.lock:
+                    self.subscribed = False
+                    self.lock.notify_all()
 
     def wait_for(self, condition, timeout=30):
         """Until condition(messages) holds; its value."""
         with self.lock:
             self.lock.wait_for(lambda: condition(self.messages), timeout)
             return condition(self.messages)
+
+    def unsubscribe(self, timeout=30):
+        """Returns when the broker has taken note."""
+        self.sock.sendall(packet(UNSUBSCRIBE, 2, b"\0\2\0" + encode_str(self.topic)))
+        with self.lock:
+            assert self.lock.wait_for(lambda: not self.subscribed, timeout)
 
     def close(self):
         self.sock.close()

@@ -272,6 +272,36 @@ def a_broker_that_is_not_there_is_dialled_with_pauses_and_told_once():
         assert plant.stop_gateway() == 0
 
 
+def that_nobody_subscribed_is_told_once_for_each_connection():
+    words = "broker: nobody is subscribed to an alert or event it was sent; "
+    with a_plant(half_wave=3) as plant:
+        plant.start_broker()
+        plant.configure(f"mqtt://127.0.0.1:{plant.cable.port}")
+        plant.start_gateway(PROFILES)
+        for n in (1, 2):
+            before = plant.status()["broker"]["unheard"]
+            wait_until(lambda: plant.status()["broker"]["unheard"] >= before + 20, 30, "alerts that nobody hears")
+            assert log_of(plant).count(words) == n, log_of(plant)
+            told = int(re.findall(words + r"(\d+) unheard since the start", log_of(plant))[-1])
+            assert before < told <= plant.status()["broker"]["unheard"], (before, told)
+            done = subprocess.run([os.path.join(sys.argv[1], "millwright"), "status", "--socket", plant.path("control")],
+                                  capture_output=True, text=True, timeout=20)
+            assert re.search(r" unheard \d+ \(nobody subscribed\) ", done.stdout), done.stdout + done.stderr
+            plant.cable.cut()
+            wait_until(lambda: plant.status()["broker"]["state"] == "down", 20, "the connection's end")
+            plant.cable.mend()
+        wait_until(lambda: plant.status()["broker"]["state"] == "up", 60, "the connection")
+        messages = plant.subscribe()
+        wait_until(lambda: messages.alerts(), 20, "an alert")
+        seen = []
+        for _ in range(2):  # figures are a second old at most: the first ones may be of before
+            n = plant.status()["broker"]["delivered"]
+            wait_until(lambda: plant.status()["broker"]["delivered"] >= n + 20, 20, "alerts that are heard")
+            seen.append(plant.status()["broker"]["unheard"])
+        assert seen[0] == seen[1], seen
+        assert plant.stop_gateway() == 0
+
+
 def a_live_alarm_overtakes_other_machines_backlog():
     n = 12000
     with a_plant(half_wave=3) as plant:

@@ -4,6 +4,8 @@
 The include check reads lines and can be fooled by a macro; what the compiler left undefined
 cannot. Every undefined symbol of libmw_base.a and libmw_inference.a must be defined in them, or
 stand on the list below.
+
+Programs that talk to a broker are asked by their libraries for recv and SSL_read (uplink/paho_tap.h); no other is.
 """
 import pathlib
 import re
@@ -53,6 +55,37 @@ def the_check_itself_sees_a_stranger():
             sys.exit(f"the check would see only {seen}")
 
 
+def programs():
+    for folder in ("bin", "tests"):
+        for path in sorted((BUILD / folder).iterdir()):
+            if path.is_file() and path.open("rb").read(4) == b"\x7fELF" and path.suffix != ".so":
+                yield path
+
+
+def names(path, *options):
+    out = subprocess.run(["nm", "--format=posix", "--defined-only", *options, path], capture_output=True, text=True,
+                         check=True).stdout
+    return {line.split()[0]: line.split()[1] for line in out.splitlines()}
+
+
+def taps():
+    """A program has the tap where it has the broker, and its libraries can see it; a sanitizer's recv is a weak one."""
+    n_with = 0
+    for path in programs():
+        if path.name == "test-unit-uplink-paho_tap":  # takes the place of the libraries
+            continue
+        own = names(path)
+        with_broker, with_tap = "paho_broker_create" in own, "paho_tap_begin" in own
+        if with_broker != with_tap:
+            yield f"{path.name}: {'no tap' if with_broker else 'a tap without a broker'}"
+        n_with += with_tap
+        seen = names(path, "-D") if with_tap else {}
+        yield from (f"{path.name}: no library sees its {name}" for name in ("recv", "SSL_read")
+                    if with_tap and seen.get(name) != "T")
+    if n_with < 3:
+        yield f"only {n_with} programs with a tap: millwrightd, millwright and uplink-driver have one"
+
+
 def main():
     the_check_itself_sees_a_stranger()
     for library in LIBRARIES:
@@ -61,7 +94,10 @@ def main():
     found = strangers(LIBRARIES)
     for name, symbol in found:
         print(f"{name}: wants {symbol}, which a freestanding target does not have")
-    return 1 if found else 0
+    wrong = list(taps())
+    for line in wrong:
+        print(line)
+    return 1 if found or wrong else 0
 
 
 sys.exit(main())

@@ -51,6 +51,36 @@ def the_right_broker_is_trusted():
         broker.stop()
 
 
+def whether_anybody_subscribed_is_known(secure):
+    """Of the first 20 none is heard, of the next 20 each, of the last 20 none."""
+    plain = free_port()
+    with Folder() as folder:
+        make_authority(folder, "ca")
+        make_certificate(folder, "broker", "ca", "DNS:localhost,IP:127.0.0.1")
+        broker = tls_broker(folder, "broker", f"listener {plain} 127.0.0.1")
+        uri = f"mqtts://localhost:{broker.port}" if secure else f"mqtt://127.0.0.1:{plain}"
+        driver = Driver(uri=uri, push=20, hold=1, **({"ca": f"{folder}/ca.pem"} if secure else {}))
+        driver.wait_for(lambda lines: sum(x.startswith("ack ") for x in lines) == 20)
+        subscriber = Subscriber(plain)
+        driver.say("push 20")
+        driver.wait_for(lambda lines: sum(x.startswith("ack ") for x in lines) == 40)
+        assert subscriber.wait_for(lambda ms: sum(m.topic.endswith("/alert") for m in ms) == 20)
+        subscriber.unsubscribe()
+        driver.say("push 20")
+        driver.wait_for(lambda lines: sum(x.startswith("ack ") for x in lines) == 60)
+        figures = driver.quit()
+        broker.stop()
+    assert figures["connects"] == 1 and figures["delivered"] == 60 and figures["unheard"] == 40, figures
+
+
+def mosquitto_says_when_nobody_subscribed():
+    whether_anybody_subscribed_is_known(False)
+
+
+def mosquitto_says_when_nobody_subscribed_over_tls():
+    whether_anybody_subscribed_is_known(True)
+
+
 def refuse(folder, broker, words, host="localhost", **options):
     """No connection, and words that name the cause."""
     driver = Driver(uri=f"mqtts://{host}:{broker.port}", push=1, **options)
@@ -263,7 +293,8 @@ def files_that_cannot_be_used_stop_the_start():
             driver.process.stdin.close()
 
 
-run_all([the_right_broker_is_trusted, the_version_is_1_2_or_newer],
+run_all([the_right_broker_is_trusted, the_version_is_1_2_or_newer, mosquitto_says_when_nobody_subscribed,
+         mosquitto_says_when_nobody_subscribed_over_tls],
         cases=[the_host_and_the_protocol_are_named_in_the_hello, a_broker_of_another_name_is_refused_in_words,
                a_broker_whose_certificate_has_expired_is_refused_in_words,
                a_broker_of_another_authority_is_refused_in_words, a_client_certificate_is_shown,

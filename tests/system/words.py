@@ -229,7 +229,10 @@ def status_says_why_the_broker_is_down(folder):
           done.stdout)
     well = STATUS | {"broker": {"state": "up", "text": "Success", "dead_letters": 0}}
     done = expect(0, "", "status", "--socket", Daemon(folder, json.dumps(well)).path)
-    check("broker up   " in done.stdout and "dead" not in done.stdout, done.stdout)
+    check("broker up   " in done.stdout and "dead" not in done.stdout and "unheard" not in done.stdout, done.stdout)
+    unheard = STATUS | {"broker": {"state": "up", "unheard": 2}}
+    done = expect(0, "", "status", "--socket", Daemon(folder, json.dumps(unheard)).path)
+    check("   unheard 2 (nobody subscribed)   " in done.stdout, done.stdout)
 
 
 def a_full_output_is_no_success(folder):
