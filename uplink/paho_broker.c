@@ -57,6 +57,8 @@ struct paho {
     struct slot slots[N_SLOTS];
     _Atomic uint32_t up_epoch; /* of the connection that stands or stood last */
     _Atomic uint32_t receive_maximum;
+    _Atomic uint32_t keepalive_s; /* what the broker is asked for */
+    _Atomic bool stale;           /* the client is connected with another one */
 
     pthread_mutex_t mutex; /* of all that follows */
     struct broker_event events[N_EVENTS];
@@ -146,14 +148,37 @@ static void on_connected(void *context, MQTTAsync_successData *data)
     on_up(context, 0);
 }
 
+/* 0 where the broker does not say. */
+static uint16_t number_of(MQTTProperties *properties, enum MQTTPropertyCodes which)
+{
+    if (!MQTTProperties_hasProperty(properties, which))
+        return 0;
+    return (uint16_t)MQTTProperties_getNumericValue(properties, which);
+}
+
+/* Up to 1.3.13 the library pings at the pace it has asked for, whatever the broker answers (MQTT 5,
+ * section 3.2.2.3.14), which then hangs up on a quiet gateway again and again. So the broker is
+ * asked for its own pace on a new connection. A slower one is no reason: pings may come sooner. */
+static bool asks_for_faster_pings(struct attempt *attempt, uint16_t server_s)
+{
+    struct paho *paho = attempt->paho;
+    struct broker_event event = { .kind = BROKER_REFUSED, .epoch = attempt->epoch };
+    if (server_s == 0 || server_s >= atomic_load(&paho->keepalive_s))
+        return false;
+    atomic_store(&paho->keepalive_s, server_s);
+    atomic_store(&paho->stale, true);
+    (void)snprintf(event.text, sizeof event.text,
+                   "the broker wants a keep-alive of %u s, connecting again with it", server_s);
+    push(paho, &event, NULL);
+    return true;
+}
+
 static void on_connected5(void *context, MQTTAsync_successData5 *data)
 {
-    uint16_t receive_maximum = 0;
+    uint16_t server_s = number_of(&data->properties, MQTTPROPERTY_CODE_SERVER_KEEP_ALIVE);
     paho_tap_begin();
-    if (MQTTProperties_hasProperty(&data->properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM))
-        receive_maximum = (uint16_t)MQTTProperties_getNumericValue(
-            &data->properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM);
-    on_up(context, receive_maximum);
+    if (!asks_for_faster_pings(context, server_s))
+        on_up(context, number_of(&data->properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM));
 }
 
 /* code: the CONNACK's where positive, else the library's; message: the library's, or NULL. */
@@ -274,7 +299,7 @@ static int start_connect(struct paho *paho, MQTTAsync_connectOptions *options,
     const struct mqtt_config *c = &paho->config;
     options->context = attempt;
     options->MQTTVersion = (int)c->version; /* else a reconnect falls back to MQTT 3.1 */
-    options->keepAliveInterval = (int)(c->keepalive_us / 1000000);
+    options->keepAliveInterval = (int)atomic_load(&paho->keepalive_s);
     options->connectTimeout = CONNECT_TIMEOUT_S;
     options->maxInflight = N_SLOTS + 1; /* the library's own window never fills: it is slow */
     options->username = c->username[0] ? c->username : NULL;
@@ -323,10 +348,11 @@ static bool any_unanswered(struct paho *paho)
 
 /* The library writes what it still holds of a lost connection on the next one, ahead of older
  * messages that are sent again. A new client holds nothing: the old one's messages fail while it is
- * destroyed, and order is kept. */
+ * destroyed, and order is kept. One that is connected says good-bye. */
 static int forget_leftovers(struct paho *paho)
 {
-    if (!any_unanswered(paho))
+    bool stale = atomic_exchange(&paho->stale, false);
+    if (!stale && !any_unanswered(paho))
         return MW_OK;
     MQTTAsync_destroy(&paho->client);
     paho->client = NULL;
@@ -543,6 +569,7 @@ static int fill(struct paho *paho)
     if (c->password_file[0])
         result = secret_read(paho->password, sizeof paho->password, c->password_file);
     prepare_properties(paho);
+    atomic_store(&paho->keepalive_s, (uint32_t)(c->keepalive_us / 1000000));
     return result < 0 ? result : create_client(paho);
 }
 

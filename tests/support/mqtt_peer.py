@@ -14,7 +14,7 @@ PROPERTIES = {1: "byte", 2: "u32", 3: "str", 8: "str", 9: "bin", 11: "var", 17: 
               19: "u16", 21: "str", 22: "bin", 23: "byte", 24: "u32", 25: "byte", 26: "str",
               28: "str", 31: "str", 33: "u16", 34: "u16", 35: "u16", 36: "byte", 37: "byte",
               38: "pair", 39: "u32", 40: "byte", 41: "byte", 42: "byte"}
-EXPIRY, CONTENT_TYPE, FORMAT, RECEIVE_MAXIMUM = 2, 3, 1, 33
+EXPIRY, CONTENT_TYPE, FORMAT, RECEIVE_MAXIMUM, SERVER_KEEP_ALIVE = 2, 3, 1, 33, 19
 
 Message = collections.namedtuple("Message", "topic payload qos retain properties packet_id dup")
 
@@ -218,10 +218,12 @@ class Connection:
             self.will_properties = r.properties() if self.v5 else {}
             self.will = (r.str(), r.bin(), self.flags >> 3 & 3, self.flags >> 5 & 1)
 
-    def accept(self, reason=0, receive_maximum=None):
+    def accept(self, reason=0, receive_maximum=None, server_keep_alive=None):
         properties = b""
         if receive_maximum is not None:
             properties = bytes([RECEIVE_MAXIMUM]) + struct.pack(">H", receive_maximum)
+        if server_keep_alive is not None:
+            properties += bytes([SERVER_KEEP_ALIVE]) + struct.pack(">H", server_keep_alive)
         tail = encode_var(len(properties)) + properties if self.v5 else b""
         self.sock.sendall(packet(CONNACK, 0, bytes([0, reason]) + tail))
 

@@ -3,10 +3,12 @@
 import json
 import socket
 import struct
+import threading
 import time
 
 from uplink_bench import Driver, check, free_port, run_all
-from mqtt_peer import CONNACK, PINGRESP, PUBACK, PUBLISH, RECEIVE_MAXIMUM, FakeBroker, packet
+from mqtt_peer import (CONNACK, DISCONNECT, PINGREQ, PINGRESP, PUBACK, PUBLISH, RECEIVE_MAXIMUM, FakeBroker, decode_publish,
+                       packet, read_packet)
 
 
 def seq_of(message):
@@ -88,6 +90,35 @@ def a_receive_maximum_of_one_still_drains():
         rate = 500 / figures["seconds"]
         print(f"receive maximum {receive_maximum}: {rate:.0f} a second")
         assert rate > 100
+
+
+def a_broker_that_wants_faster_pings_gets_them():
+    """What it asks for is kept for the next connection; a slower pace than the own one is no reason for anything."""
+    asked, pinged = [], threading.Event()
+
+    def script(connection, number):
+        asked.append(connection.keepalive)
+        connection.accept(server_keep_alive={1: 1, 2: 60}.get(number))
+        connection.sock.settimeout(30)
+        while True:
+            kind, flags, body = read_packet(connection.sock) or (None, 0, b"")
+            if kind is None or kind == DISCONNECT:
+                return
+            if kind == PUBLISH:
+                connection.puback(decode_publish(flags, body, True).packet_id)
+            if kind == PINGREQ:
+                connection.sock.sendall(packet(PINGRESP, 0, b""))
+                pinged.set()
+    broker = FakeBroker(script)
+    driver = Driver(uri=f"mqtt://127.0.0.1:{broker.port}", keepalive_s=600, hold=1)
+    line = driver.wait_line("refused ")
+    assert "the broker wants a keep-alive of 1 s, connecting again with it" in line, line
+    driver.wait_line("up ")
+    assert pinged.wait(30), "a quiet connection is not pinged"
+    assert asked == [600, 1], asked
+    figures = driver.quit()
+    assert figures["refused"] == 1 and figures["lost"] == 0, figures
+    broker.close()
 
 
 def the_window_is_never_exceeded():
@@ -295,6 +326,7 @@ run_all([a_connection_that_breaks_is_dialled_with_the_same_version, a_refused_co
         cases=[what_is_refused_for_now_is_kept_and_sent_again,
                what_is_refused_for_good_is_a_dead_letter_after_three_tries,
                repeated_and_unknown_acknowledgements_do_no_harm, a_receive_maximum_of_one_still_drains,
+               a_broker_that_wants_faster_pings_gets_them,
                the_window_is_never_exceeded, acknowledgements_that_are_lost_cost_one_window,
                a_silent_broker_is_hung_up_on, a_broker_that_says_good_bye_is_heard,
                a_message_that_nobody_heard_is_delivered])
