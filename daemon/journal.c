@@ -189,7 +189,7 @@ void journal_db_refused(const char *path, const struct db_report *report)
 void journal_dead_letter(uint64_t n)
 {
     say(LOG_ERR, NULL,
-        "broker: an alert was refused three times and put aside; %llu dead letters since the start",
+        "broker: an alert was refused for good and put aside; %llu dead letters since the start",
         (unsigned long long)n);
 }
 

@@ -9,20 +9,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ORDER_ITEMS     256
-#define REPORT_ITEMS    64
-#define REPORT_US       1000000
-#define CERTIFICATES_US INT64_C(3600000000)
-#define STATE_TOKEN     (UINT64_C(1) << 63) /* tokens above are no alerts */
-#define GOODBYE_TOKEN   (STATE_TOKEN | UINT32_MAX)
-#define GONE_TOKEN      (STATE_TOKEN | (UINT32_MAX - 1))
-#define EXPIRY_S        (7 * 24 * 3600) /* a broker's queue shows no older alert as news */
-#define STEP_MAX        64              /* orders in one step, so that events get their turn */
-#define STATE_ACK_US    15000000
-#define STATE_PAUSE_US  5000000 /* after a refusal */
-#define STATE_RETRY_US  10000   /* the library's own queue is in use */
-#define GOODBYE_EVENTS  32
-#define GOODBYE_MS      500
+#define ORDER_ITEMS      256
+#define REPORT_ITEMS     64
+#define REPORT_US        1000000
+#define CERTIFICATES_US  INT64_C(3600000000)
+#define STATE_TOKEN      (UINT64_C(1) << 63) /* tokens above are no alerts */
+#define GOODBYE_TOKEN    (STATE_TOKEN | UINT32_MAX)
+#define GONE_TOKEN       (STATE_TOKEN | (UINT32_MAX - 1))
+#define EXPIRY_S         (7 * 24 * 3600) /* a broker's queue shows no older alert as news */
+#define STEP_MAX         64              /* orders in one step, so that events get their turn */
+#define STATE_ACK_US     15000000
+#define STATE_PAUSE_US   5000000 /* after a refusal */
+#define STATE_RETRY_US   10000   /* the library's own queue is in use */
+#define GOODBYE_EVENTS   32
+#define PACKET_TOO_LARGE 0x95 /* MQTT 5, section 2.4 */
+#define GOODBYE_MS       500
 
 /* ---- what comes from others ---- */
 
@@ -85,15 +86,17 @@ static int publish(struct uplink_stage *s, const char *topic, const char *json, 
 
 /* Bytes that nobody can word or send would block the way of all others: a dead letter, and to the
  * link as good as delivered. */
-static void pass_over(struct uplink_stage *s, const struct outbox_message *message, int64_t now_us)
+static void pass_over(struct uplink_stage *s, const struct outbox_message *message, uint8_t reason,
+                      int64_t now_us)
 {
     uint64_t seq = message->seq;
     struct broker_event done = { .kind = BROKER_DELIVERED, .epoch = s->link.epoch, .token = seq };
     link_published(&s->link, seq, feed_offer(&s->feed), false, now_us);
     link_event(&s->link, &done, now_us);
     feed_pass_first(&s->feed);
+    s->link.stats.n_dead_letters++;
     if (!s->holds)
-        send_order(s, &(struct outbox_order){ .kind = OUTBOX_DEAD, .seq = seq });
+        send_order(s, &(struct outbox_order){ .kind = OUTBOX_DEAD, .seq = seq, .reason = reason });
 }
 
 static int word_alert(struct uplink_stage *s, const struct outbox_message *message, int64_t at_us,
@@ -134,8 +137,9 @@ static void publish_message(struct uplink_stage *s, const struct outbox_message 
         result = word_event(s, message, now->utc_us, replayed, topic, json);
     if (result >= 0)
         result = publish(s, topic, json, result, false, message->seq);
-    if (result == MW_ERR_FORMAT || result == MW_ERR_NO_SPACE || result == MW_ERR_INVALID) {
-        pass_over(s, message, now->mono_us);
+    if (result == MW_ERR_FORMAT || result == MW_ERR_NO_SPACE || result == MW_ERR_INVALID ||
+        result == MW_ERR_TOO_BIG) {
+        pass_over(s, message, result == MW_ERR_TOO_BIG ? PACKET_TOO_LARGE : 0, now->mono_us);
         return;
     }
     link_published(&s->link, message->seq, feed_offer(&s->feed), result < 0, now->mono_us);
@@ -217,8 +221,9 @@ static int64_t publish_states(struct uplink_stage *s, const struct clock_time *n
             continue;
         s->next_state = i + 1;
         int n = word_state(s, i, topic, json);
-        s->dirty[i] = n >= 0 && publish(s, topic, json, n, true, STATE_TOKEN | i) < 0;
-        s->state_in_flight = n >= 0 && !s->dirty[i];
+        int sent = n < 0 ? n : publish(s, topic, json, n, true, STATE_TOKEN | i);
+        s->dirty[i] = n >= 0 && sent < 0 && sent != MW_ERR_TOO_BIG;
+        s->state_in_flight = sent >= 0;
         s->state_sent_us = now->mono_us;
         s->n_states += s->state_in_flight;
         return s->dirty[i] ? STATE_RETRY_US : STATE_ACK_US;

@@ -152,11 +152,11 @@ class Plant:
         self.processes.append(process)
         return process
 
-    def start_broker(self):
+    def start_broker(self, settings=""):
         self.broker_port = free_port()
         with open(self.path("mosquitto.conf"), "w") as f:
             f.write(f"listener {self.broker_port} 127.0.0.1\nallow_anonymous true\n"
-                    f"persistence false\n" + ("user root\n" if os.getuid() == 0 else ""))
+                    f"persistence false\n{settings}\n" + ("user root\n" if os.getuid() == 0 else ""))
         self.broker = self.start(["mosquitto", "-c", self.path("mosquitto.conf")], "mosquitto.log")
         wait_until(lambda: accepts(self.broker_port), 10, "mosquitto")
         self.cable = Cable(self.broker_port)

@@ -84,7 +84,8 @@ struct broker {
     int (*connect)(void *ctx, const char *will_topic, const char *will_payload);
     /* Hands one QoS 1 message over; copies it. MW_ERR_AGAIN where the library's own queue would
      * be in use: as many unacknowledged as the broker allows. MW_ERR_GONE without a connection,
-     * MW_ERR_INVALID where the library refuses topic or payload. No event follows an error. */
+     * MW_ERR_INVALID where the library refuses topic or payload, MW_ERR_TOO_BIG where the packet is
+     * beyond the broker's maximum packet size. No event follows an error. */
     int (*publish)(void *ctx, const struct broker_message *message);
     void (*disconnect)(void *ctx);
     /* The oldest event; false where there is none. */

@@ -22,6 +22,9 @@
 #define N_ATTEMPTS        8 /* connects whose callbacks may still come; one lasts a second or more */
 #define CONNECT_TIMEOUT_S 20
 #define CONTENT_TYPE      "application/json"
+/* Of a PUBLISH beside topic and payload: type and length, two lengths and a packet identifier, and
+ * the properties of this file. */
+#define PUBLISH_BYTES (5 + 2 + 2 + 4 + (3 + sizeof CONTENT_TYPE - 1) + 2 + 5)
 
 static_assert((N_EVENTS & (N_EVENTS - 1)) == 0 && N_EVENTS > N_SLOTS, "no answer is ever dropped");
 
@@ -57,8 +60,9 @@ struct paho {
     struct slot slots[N_SLOTS];
     _Atomic uint32_t up_epoch; /* of the connection that stands or stood last */
     _Atomic uint32_t receive_maximum;
-    _Atomic uint32_t keepalive_s; /* what the broker is asked for */
-    _Atomic bool stale;           /* the client is connected with another one */
+    _Atomic uint32_t packet_bytes_max; /* 0: the broker sets no limit */
+    _Atomic uint32_t keepalive_s;      /* what the broker is asked for */
+    _Atomic bool stale;                /* the client is connected with another one */
 
     pthread_mutex_t mutex; /* of all that follows */
     struct broker_event events[N_EVENTS];
@@ -130,9 +134,10 @@ static void on_send_failed5(void *context, MQTTAsync_failureData5 *data)
     answer(context, BROKER_FAILED, data ? (int)data->reasonCode : 0);
 }
 
-static void on_up(struct attempt *attempt, uint16_t receive_maximum)
+static void on_up(struct attempt *attempt, uint16_t receive_maximum, uint32_t packet_bytes_max)
 {
     struct paho *paho = attempt->paho;
+    atomic_store(&paho->packet_bytes_max, packet_bytes_max);
     atomic_store(&paho->up_epoch, attempt->epoch);
     atomic_store(&paho->receive_maximum, receive_maximum ? receive_maximum : UINT16_MAX);
     struct broker_event event = { .kind = BROKER_UP,
@@ -145,21 +150,22 @@ static void on_connected(void *context, MQTTAsync_successData *data)
 {
     (void)data;
     paho_tap_end(); /* 3.1.1 has no reasons */
-    on_up(context, 0);
+    on_up(context, 0, 0);
 }
 
 /* 0 where the broker does not say. */
-static uint16_t number_of(MQTTProperties *properties, enum MQTTPropertyCodes which)
+static uint32_t number_of(MQTTProperties *properties, enum MQTTPropertyCodes which)
 {
     if (!MQTTProperties_hasProperty(properties, which))
         return 0;
-    return (uint16_t)MQTTProperties_getNumericValue(properties, which);
+    /* Four bytes come as a negative number where the first bit is set. */
+    return (uint32_t)MQTTProperties_getNumericValue(properties, which);
 }
 
 /* Up to 1.3.13 the library pings at the pace it has asked for, whatever the broker answers (MQTT 5,
  * section 3.2.2.3.14), which then hangs up on a quiet gateway again and again. So the broker is
  * asked for its own pace on a new connection. A slower one is no reason: pings may come sooner. */
-static bool asks_for_faster_pings(struct attempt *attempt, uint16_t server_s)
+static bool asks_for_faster_pings(struct attempt *attempt, uint32_t server_s)
 {
     struct paho *paho = attempt->paho;
     struct broker_event event = { .kind = BROKER_REFUSED, .epoch = attempt->epoch };
@@ -175,10 +181,11 @@ static bool asks_for_faster_pings(struct attempt *attempt, uint16_t server_s)
 
 static void on_connected5(void *context, MQTTAsync_successData5 *data)
 {
-    uint16_t server_s = number_of(&data->properties, MQTTPROPERTY_CODE_SERVER_KEEP_ALIVE);
+    uint32_t server_s = number_of(&data->properties, MQTTPROPERTY_CODE_SERVER_KEEP_ALIVE);
     paho_tap_begin();
     if (!asks_for_faster_pings(context, server_s))
-        on_up(context, number_of(&data->properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM));
+        on_up(context, (uint16_t)number_of(&data->properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM),
+              number_of(&data->properties, MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE));
 }
 
 /* code: the CONNACK's where positive, else the library's; message: the library's, or NULL. */
@@ -461,9 +468,18 @@ static int send_slot(struct paho *paho, const struct broker_message *message, st
     return send_result(rc);
 }
 
+/* A broker hangs up on a packet beyond its limit (MQTT 5, section 3.2.2.3.6), and would again. */
+static bool is_too_big(const struct paho *paho, const struct broker_message *message)
+{
+    uint32_t max = atomic_load(&paho->packet_bytes_max);
+    return max > 0 && PUBLISH_BYTES + strlen(message->topic) + message->n_bytes > max;
+}
+
 static int paho_publish(void *ctx, const struct broker_message *message)
 {
     struct paho *paho = ctx;
+    if (is_too_big(paho, message))
+        return MW_ERR_TOO_BIG;
     struct slot *slot = take_slot(paho);
     if (!slot)
         return MW_ERR_AGAIN;

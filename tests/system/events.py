@@ -272,6 +272,27 @@ def a_broker_that_is_not_there_is_dialled_with_pauses_and_told_once():
         assert plant.stop_gateway() == 0
 
 
+def what_is_beyond_the_brokers_packet_limit_is_a_dead_letter():
+    with a_plant(half_wave=10) as plant:
+        plant.start_broker("max_packet_size 600")
+        messages = plant.subscribe()
+        plant.configure_cable()
+        plant.start_gateway(PROFILES)
+        wait_until(lambda: plant.status()["broker"]["dead_letters"] >= 5, 30, "dead letters")
+        status = plant.status()
+        assert status["broker"]["connects"] == 1 and status["broker"]["state"] == "up", status["broker"]
+        assert messages.newest("/gw/status")["state"] == "online"
+        assert "an alert was refused for good and put aside" in log_of(plant)
+        assert plant.stop_gateway() == 0
+        assert not [m for m in messages.alerts() if len(json.dumps(m, separators=(",", ":"))) > 600]
+        db = sqlite3.connect(f"file:{plant.path('store.db')}?mode=ro", uri=True)
+        reasons = db.execute("SELECT DISTINCT reason FROM dead_letter").fetchall()
+        n_left = db.execute("SELECT count(*) FROM outbox").fetchone()[0]
+        db.close()
+        assert reasons == [(0x95,)], reasons
+        print(f"{status['broker']['dead_letters']} dead letters, {n_left} left")
+
+
 def that_nobody_subscribed_is_told_once_for_each_connection():
     words = "broker: nobody is subscribed to an alert or event it was sent; "
     with a_plant(half_wave=3) as plant:
