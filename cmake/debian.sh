@@ -33,4 +33,4 @@ need() {
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libmodbus-dev libpaho-mqtt-dev
 libsqlite3-dev libcyaml-dev libyaml-dev libsystemd-dev libjansson-dev libssl-dev libseccomp-dev"
 RUN_PACKAGES="mosquitto mosquitto-clients python3"
-TEST_PACKAGES="check python3-jsonschema python3-pymodbus python3-serial-asyncio mbpoll socat openssl binutils mandoc zsh fish"
+TEST_PACKAGES="check e2fsprogs mount python3-jsonschema python3-pymodbus python3-serial-asyncio mbpoll socat openssl binutils mandoc zsh fish"

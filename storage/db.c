@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #define PRUNE_BLOCKS_MAX 1024 /* in one call, so that a clock set wrong cannot take all at once */
+#define OWED_PAGES_MAX   128  /* half the reserve; see owe_little */
 
 int db_result(struct db *db, int code)
 {
@@ -176,9 +177,25 @@ static int run_plain(struct db *db, enum statement which, const char *sql)
     return result == MW_OK ? db_run(db, stmt, SQLITE_OK) : result;
 }
 
+static void checkpoint(struct db *db)
+{
+    sqlite3_wal_checkpoint_v2(db->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
+/* On a full disk the log must not grow by each commit until it has eaten what the reserve gave
+ * back: moved into the database each time, it is written from its beginning again, and the database
+ * grows only by what is new in it. Where that fails nothing is lost, and the next one tries again.
+ */
+static void keep_log_short(struct db *db)
+{
+    if (db->squeezed)
+        checkpoint(db);
+}
+
 int db_begin(struct db *db)
 {
     assert(!db->in_transaction);
+    keep_log_short(db);
     int result = run_plain(db, ST_BEGIN, "BEGIN IMMEDIATE");
     if (result != MW_OK)
         return result;
@@ -213,6 +230,34 @@ static int put_counters(struct db *db)
     return result;
 }
 
+/* What makes the database larger takes the last of a full disk only so far that acknowledgements,
+ * which do not, still have a log to go through. */
+static int leave_room(struct db *db, int64_t n_pages)
+{
+    if (!db->squeezed || n_pages <= db->stats.file_bytes / DB_PAGE_BYTES ||
+        reserve_has_room(db->config.path))
+        return MW_OK;
+    db->stats.n_errors++;
+    snprintf(db->error, sizeof db->error, "the rest of the disk is for acknowledgements");
+    return MW_ERR_NO_SPACE;
+}
+
+/* Pages that are new in the log must find room in the database's file, on a disk that has become
+ * full meanwhile from the reserve: so there are never more of them than that holds. A checkpoint
+ * that fails is made up for by a later one. */
+static void owe_little(struct db *db, int64_t n_pages)
+{
+    sqlite3_file *file = NULL;
+    sqlite3_int64 n_bytes = 0;
+    if (db->config.in_memory || n_pages <= db->stats.file_bytes / DB_PAGE_BYTES)
+        return;
+    if (sqlite3_file_control(db->sqlite, NULL, SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
+        file->pMethods->xFileSize(file, &n_bytes) != SQLITE_OK)
+        return;
+    if (n_pages - n_bytes / DB_PAGE_BYTES > OWED_PAGES_MAX)
+        checkpoint(db);
+}
+
 int db_commit(struct db *db)
 {
     assert(db->in_transaction);
@@ -221,6 +266,8 @@ int db_commit(struct db *db)
     if (result == MW_OK)
         result = db_number(db, ST_PAGE_COUNT, "PRAGMA page_count", &n_pages);
     if (result == MW_OK)
+        result = leave_room(db, n_pages);
+    if (result == MW_OK)
         result = run_plain(db, ST_COMMIT, "COMMIT");
     if (result != MW_OK) {
         db_rollback(db);
@@ -228,6 +275,7 @@ int db_commit(struct db *db)
     }
     db->in_transaction = false;
     db->stats.n_commits++;
+    owe_little(db, n_pages);
     if (db->tally.next_seq != db->at_begin.next_seq && !db->config.in_memory)
         mark_write(db->config.path, db->tally.next_seq);
     db->stats.file_bytes = n_pages * DB_PAGE_BYTES;
@@ -252,6 +300,7 @@ void db_rollback(struct db *db)
     db->summed_machine = 0;     /* the day begins anew: its rows may have gone as well */
     history_transaction_over(db, false);
     rollup_transaction_over(db, false);
+    keep_log_short(db); /* before others take what the reserve gave back */
 }
 
 int db_prune(struct db *db, int64_t at_us)

@@ -278,6 +278,8 @@ int history_copy_names(char (*ret_names)[MW_NAME_MAX + 1], const char *const *na
 /* A file of 1 MiB that is given back to a full disk, so that deletes work again. Made only where
  * the disk has several times as much free; whether it is there now. */
 bool reserve_is_there(const char *path);
+/* Whether a full disk has what acknowledgements need besides. */
+bool reserve_has_room(const char *path);
 bool reserve_make(const char *path);
 void reserve_release(const char *path);
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define RESERVE_BYTES    (1 << 20)
+#define ACK_ROOM_BYTES   (1 << 18) /* a log of 64 pages: a group of acknowledgements has fewer */
 #define QUARANTINED_KEPT 3
 #define PATH_BYTES       320 /* of a settings path and the longest suffix */
 
@@ -54,16 +55,26 @@ bool reserve_is_there(const char *path)
     return access(name, F_OK) == 0;
 }
 
+static bool is_free(const char *path, uint64_t n_bytes)
+{
+    char folder[PATH_BYTES];
+    struct statvfs disk;
+    split(path, folder);
+    return statvfs(folder, &disk) == 0 && (uint64_t)disk.f_bavail * disk.f_frsize >= n_bytes;
+}
+
+bool reserve_has_room(const char *path)
+{
+    return is_free(path, ACK_ROOM_BYTES);
+}
+
 bool reserve_make(const char *path)
 {
-    char name[PATH_BYTES], folder[PATH_BYTES];
-    struct statvfs disk;
+    char name[PATH_BYTES];
     beside(name, path, "-reserve");
     if (access(name, F_OK) == 0)
         return true;
-    split(path, folder);
-    if (statvfs(folder, &disk) != 0 ||
-        (uint64_t)disk.f_bavail * disk.f_frsize < (uint64_t)4 * RESERVE_BYTES)
+    if (!is_free(path, (uint64_t)4 * RESERVE_BYTES))
         return false;
     int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)

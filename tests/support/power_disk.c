@@ -16,6 +16,8 @@
 #define FIRST_FD  100000 /* of files here; far above what a process gets */
 #define FOLDER_FD (FIRST_FD - 1)
 
+#define BLOCK_BYTES 4096
+
 struct power_handle {
     sqlite3_file base;
     struct power_disk *disk;
@@ -47,6 +49,31 @@ static bool fails(struct power_disk *disk)
 static void set_errno(const struct power_disk *disk)
 {
     errno = disk->fault == POWER_ENOSPC ? ENOSPC : EIO;
+}
+
+static int64_t blocks(int64_t n_bytes)
+{
+    return (n_bytes + BLOCK_BYTES - 1) / BLOCK_BYTES;
+}
+
+/* Whether the disk has no room for this file to become so long; else the room is taken or given
+ * back. */
+static bool is_full(struct power_disk *disk, int node, int64_t size, bool may_shrink)
+{
+    int64_t more = blocks(size) - blocks(disk->files.nodes[node].size);
+    if (!disk->limited || (more < 0 && (!may_shrink || disk->greedy)))
+        return false;
+    if (more > disk->n_free)
+        return true;
+    disk->n_free -= more;
+    return false;
+}
+
+static void give_back(struct power_disk *disk, const char *name)
+{
+    int node = power_files_find(&disk->files, name);
+    if (node >= 0 && !disk->greedy)
+        disk->n_free += blocks(disk->files.nodes[node].size);
 }
 
 /* Applies and, while recording, remembers. */
@@ -132,6 +159,8 @@ static int file_write(sqlite3_file *file, const void *bytes, int n, sqlite3_int6
     struct power_op op = { .kind = POWER_WRITE, .node = h->node, .at = at, .n_bytes = (size_t)n };
     if (fails(h->disk))
         return h->disk->fault == POWER_ENOSPC ? SQLITE_FULL : SQLITE_IOERR_WRITE;
+    if (is_full(h->disk, h->node, at + n, false))
+        return SQLITE_FULL;
     memcpy(&op.bytes, &bytes, sizeof bytes); /* perform copies before it keeps */
     perform(h->disk, &op);
     return SQLITE_OK;
@@ -141,7 +170,7 @@ static int file_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
     struct power_handle *h = handle_of(file);
     struct power_op op = { .kind = POWER_TRUNCATE, .node = h->node, .at = size };
-    if (fails(h->disk))
+    if (fails(h->disk) || is_full(h->disk, h->node, size, true))
         return SQLITE_IOERR_TRUNCATE;
     perform(h->disk, &op);
     return SQLITE_OK;
@@ -248,6 +277,7 @@ static int vfs_delete(sqlite3_vfs *vfs, const char *name, int sync)
         return SQLITE_IOERR_DELETE_NOENT;
     if (fails(disk))
         return SQLITE_IOERR_DELETE;
+    give_back(disk, name);
     perform_named(disk, POWER_UNLINK, name, "");
     if (sync)
         sync_folder(disk);
@@ -428,6 +458,10 @@ ssize_t __wrap_pwrite(int fd, const void *bytes, size_t n, off_t at)
         set_errno(in_force);
         return -1;
     }
+    if (is_full(in_force, fd - FIRST_FD, at + (off_t)n, false)) {
+        errno = ENOSPC;
+        return -1;
+    }
     struct power_op op = { .kind = POWER_TRUNCATE, .node = fd - FIRST_FD, .at = at + (off_t)n };
     perform(in_force, &op);
     return (ssize_t)n;
@@ -452,6 +486,7 @@ int __wrap_unlink(const char *path)
         return __real_unlink(path);
     if (name_fails(path))
         return -1;
+    give_back(in_force, path);
     perform_named(in_force, POWER_UNLINK, path, "");
     return 0;
 }
@@ -480,7 +515,8 @@ int __wrap_statvfs(const char *path, struct statvfs *ret)
 {
     if (!is_ours(path))
         return __real_statvfs(path, ret);
-    *ret = (struct statvfs){ .f_bavail = 1 << 20, .f_frsize = 4096 };
+    *ret = (struct statvfs){ .f_bavail = in_force->limited ? (fsblkcnt_t)in_force->n_free : 1 << 20,
+                             .f_frsize = BLOCK_BYTES };
     return 0;
 }
 

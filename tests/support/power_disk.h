@@ -84,6 +84,10 @@ struct power_disk {
     long fail_at; /* the number of the one that does, from 1; 0: none */
     bool fail_on; /* and all after it */
     enum power_fault fault;
+    /* A disk that others fill: what makes a file longer takes blocks of 4096 bytes, what makes one
+     * shorter or deletes it gives them back, or to others where these are greedy. */
+    bool limited, greedy;
+    int64_t n_free;
 };
 
 /* Becomes SQLite's default and the owner of POWER_FOLDER until removed; one at a time. */
